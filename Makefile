@@ -1,0 +1,40 @@
+# Roster. `make` alone lists what there is.
+
+# Tests, lints and benchmarks build outside the clone, so that they share nothing with a plain `cargo run`.
+test bench clippy: export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roster/target
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format clippy proto bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## serve on the embedded default (ARGS="--listen 127.0.0.1:7500")
+	cargo run -- $(ARGS)
+
+test: ## every test, on both engines and a real Kafka (ARGS="--test suite memberships")
+	dev/test $(ARGS)
+
+lint: format clippy proto ## everything that reads the code without running it
+
+format: ## is everything as rustfmt writes it?
+	cargo fmt --check
+
+clippy: ## clippy without a warning: the service, and the client alone
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --no-default-features --features client -- -D warnings
+
+proto: ## buf lint; and, once there is a release, no breaking change since it
+	cd proto && ../dev/buf lint
+	@tag=$$(git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null); \
+	if [ -z "$$tag" ]; then \
+		echo "buf breaking: no release tag yet, nothing to compare with"; \
+	else \
+		set -e; old=$$(mktemp -d); trap 'rm -rf "$$old"' EXIT; \
+		echo "buf breaking: against $$tag"; \
+		git archive "$$tag" proto | tar -x -C "$$old"; \
+		cd proto && ../dev/buf breaking --against "$$old/proto"; \
+	fi
+
+bench: ## the figures, each against a reference of the same run
+	dev/with cargo bench $(ARGS)

@@ -1,0 +1,47 @@
+//! A fresh installation: the log begins, the tenant `default` is there, and the first key is made.
+
+use crate::{
+    api_keys,
+    auth::{keys::Secret, scopes::Scopes},
+    clock::Clock,
+    context::{Actor, Ctx},
+    db::{Db, Tx},
+    error::{Reason, Result},
+    events,
+    ids::TenantId,
+    tenants,
+};
+
+/// What the first key may do: everything.
+const FIRST_SCOPES: [&str; 2] = ["*", crate::auth::scopes::PLATFORM];
+
+/// Makes what a fresh installation has. Answers the first key where this was one; of replicas that start together, one
+/// gets it.
+pub async fn run(db: &Db, clock: &Clock) -> Result<Option<Secret>> {
+    let now = clock.now();
+    let begun = db
+        .write(async move |tx| {
+            events::store::begin(tx).await?;
+            if tenants::find(tx, tenants::DEFAULT).await?.is_some() {
+                return Ok(None);
+            }
+            let ctx = Ctx::local(TenantId::generate(), Actor::system(), now);
+            begin(&ctx, tx).await.map(Some)
+        })
+        .await;
+    match begun {
+        Ok((secret, _)) => Ok(secret),
+        Err(error) if error.reason() == Reason::SlugTaken => Ok(None), // another replica was first
+        Err(error) => Err(error),
+    }
+}
+
+async fn begin(ctx: &Ctx, tx: &mut Tx) -> Result<Secret> {
+    let slug = tenants::DEFAULT.to_owned();
+    tenants::create(ctx, tx, &tenants::Create { display_name: slug.clone(), slug }).await?;
+    let scopes: Vec<String> = FIRST_SCOPES.iter().map(ToString::to_string).collect();
+    let caller = Scopes::new(scopes.clone());
+    let first = api_keys::Create { name: "first key".to_owned(), scopes, expires_at: None };
+    let (_, secret) = api_keys::create(ctx, tx, &caller, &first).await?;
+    Ok(secret)
+}

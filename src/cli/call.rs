@@ -1,0 +1,95 @@
+//! `roster call`: any method of a running service, in JSON.
+
+use tonic::{Status, transport::Endpoint};
+use tonic_types::StatusExt as _;
+
+use super::Failure;
+use crate::{
+    config::Config,
+    dynamic::{self, Client},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Call {
+    /// `Service/Method`, such as `OrganizationService/CreateOrganization`. Without it, all methods are listed.
+    method: Option<String>,
+    /// The request as JSON; fields are named as in the proto, or in lowerCamelCase.
+    #[arg(default_value = "{}")]
+    request: String,
+    /// The API key.
+    #[arg(long, env = "ROSTER_KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// Where the service is: `http://host:port`. Where absent, at the address of the setting `listen`.
+    #[arg(long, env = "ROSTER_ADDRESS", value_name = "URL")]
+    address: Option<String>,
+    /// The tenant that the call is about, for a key with the platform scope: `tenant_…`.
+    #[arg(long, value_name = "ID")]
+    tenant: Option<String>,
+}
+
+pub async fn run(config: &Config, call: Call) -> Result<u8, Failure> {
+    let pool = dynamic::contract()?;
+    let Some(name) = &call.method else {
+        pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()).for_each(|method| {
+            println!("{}/{}", method.parent_service().name(), method.name());
+        });
+        return Ok(0);
+    };
+    let method =
+        dynamic::find(&pool, name).ok_or_else(|| format!("there is no method {name:?}: `roster call` lists all"))?;
+    let message = dynamic::parse(&method, &call.request)
+        .map_err(|error| format!("the request is not a {}: {error}", method.input().name()))?;
+    let address = call.address.clone().unwrap_or_else(|| format!("http://{}", config.listen));
+    let channel = Endpoint::new(address.clone())?
+        .connect()
+        .await
+        .map_err(|error| format!("there is no service at {address}: {error}"))?;
+    let client = Client { channel, key: call.key.clone(), tenant: call.tenant.clone() };
+    let called = if method.is_server_streaming() {
+        stream(&client, &method, message).await
+    } else {
+        client.unary(&method, message).await.and_then(|answer| print(&answer, true))
+    };
+    match called {
+        Ok(()) => Ok(0),
+        Err(status) => {
+            report(&status);
+            Ok(1)
+        }
+    }
+}
+
+async fn stream(
+    client: &Client,
+    method: &prost_reflect::MethodDescriptor,
+    message: prost_reflect::DynamicMessage,
+) -> Result<(), Status> {
+    let mut answers = client.stream(method, message).await?;
+    while let Some(answer) = answers.message().await? {
+        print(&answer, false)?;
+    }
+    Ok(())
+}
+
+fn print(answer: &prost_reflect::DynamicMessage, pretty: bool) -> Result<(), Status> {
+    let json = dynamic::to_json(answer).map_err(|error| Status::internal(error.to_string()))?;
+    if pretty {
+        println!("{json:#}")
+    } else {
+        println!("{json}")
+    }
+    Ok(())
+}
+
+/// Tells an error with all its details.
+fn report(status: &Status) {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.as_str()).unwrap_or_default();
+    eprintln!("{:?} {reason}: {}", status.code(), status.message());
+    for violation in details.bad_request().iter().flat_map(|bad| &bad.field_violations) {
+        eprintln!("  {}: {}", violation.field, violation.description);
+    }
+    for (key, value) in details.error_info().iter().flat_map(|info| &info.metadata) {
+        eprintln!("  {key}: {value}");
+    }
+}

@@ -1,0 +1,82 @@
+//! The command line.
+
+mod call;
+mod key;
+mod serve;
+#[cfg(feature = "kafka")]
+mod verify;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::config::{Config, Settings, with_file};
+
+/// Roster: organizations, members, roles, and the answer to "may this person do this here?".
+#[derive(Debug, Parser)]
+#[command(name = "roster", version, about, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Verb>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve gRPC (the default).
+    Serve,
+    /// Bring the database's schema up to date, and stop.
+    Migrate,
+    /// Make, list and revoke API keys, straight in the database.
+    #[command(subcommand)]
+    Key(key::Verb),
+    /// Call a method of a running service: `roster call OrganizationService/ListOrganizations '{}'`.
+    Call(call::Call),
+    /// Read a topic to its end and prove it: nothing lost, duplicated, reordered or phantom.
+    #[cfg(feature = "kafka")]
+    Verify(verify::Verify),
+}
+
+/// Runs the command line; answers the process's exit code.
+pub async fn run() -> u8 {
+    let arguments: Vec<String> = std::env::args().collect();
+    let (command, mut faults) = match with_file(Cli::command(), &arguments) {
+        Ok(read) => read,
+        Err(faults) => return refuse(&faults),
+    };
+    let cli = match command.try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let config = match Config::try_from(&cli.settings) {
+        Ok(config) if faults.is_empty() => config,
+        config => {
+            faults.extend(config.err().unwrap_or_default());
+            return refuse(&faults);
+        }
+    };
+    let done = match cli.command {
+        None | Some(Verb::Serve) => serve::run(&config).await,
+        Some(Verb::Migrate) => serve::migrate(&config).await,
+        Some(Verb::Key(verb)) => key::run(&config, verb).await,
+        Some(Verb::Call(call)) => call::run(&config, call).await,
+        #[cfg(feature = "kafka")]
+        Some(Verb::Verify(verify)) => verify::run(&config, verify).await,
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("roster: {error}");
+        1
+    })
+}
+
+/// Tells every fault of the configuration.
+fn refuse(faults: &[String]) -> u8 {
+    eprintln!("roster: the configuration is wrong:");
+    for fault in faults {
+        eprintln!("  {fault}");
+    }
+    eprintln!("`roster --help` describes every setting.");
+    2
+}
+
+/// What a command fails with: a sentence for people.
+type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,148 @@
+//! The database's side: its log and its state, from one snapshot.
+
+use super::{
+    fold::{Difference, Fold},
+    report::Report,
+    trace::{Trace, name},
+};
+use crate::{
+    api_keys,
+    db::{
+        Tx,
+        page::{Page, Paged, SIZE_MAX},
+    },
+    error::Result,
+    events::{Record, Stream, store},
+    grants,
+    ids::{OrganizationId, TenantId},
+    memberships::{self, Of, Status},
+    organizations, permissions,
+    proto::v1 as pb,
+    roles, teams, tenants, users,
+};
+
+/// How many events are read at once.
+const BATCH_MAX: i64 = 5_000;
+
+/// An event of the log that the topic has not.
+struct Absent {
+    stream: Stream,
+    sequence: i64,
+    position: i64,
+}
+
+/// Compares the topic with the log up to the mark, and, where nothing is pending, with the state.
+pub async fn compare(tx: &mut Tx, mut trace: Trace, mark: i64, report: &mut Report) -> Result<()> {
+    let absent = compare_log(tx, &mut trace).await?;
+    let mut pending = store::unnumbered(tx).await?.unsigned_abs();
+    // What is missing below the last of its stream is a gap, and told as such.
+    for Absent { stream, sequence, position } in absent.into_iter().filter(|it| it.sequence > trace.last(it.stream)) {
+        if position > mark {
+            pending += 1;
+        } else {
+            report.lost.add(format_args!("{} {sequence}: acknowledged at position {position}", name(stream)));
+        }
+    }
+    (report.acknowledged, report.pending) = (Some(mark), Some(pending));
+    let fold = report.take_trace(trace);
+    if pending == 0 {
+        report.state = Some(compare_state(tx, fold).await?);
+    }
+    Ok(())
+}
+
+async fn compare_log(tx: &mut Tx, trace: &mut Trace) -> Result<Vec<Absent>> {
+    let (_, stream_epoch) = store::head(tx).await?;
+    let stream_epoch = stream_epoch.to_string();
+    let (mut absent, mut after) = (Vec::new(), 0);
+    loop {
+        let records = store::after_position_everywhere(tx, after, BATCH_MAX).await?;
+        let Some(last) = records.last() else { break };
+        after = last.position.unwrap_or(i64::MAX);
+        for record in records {
+            let (stream, sequence) = (stream_of(&record), record.sequence);
+            let position = record.position.unwrap_or(0);
+            if !trace.compare(stream, record, &stream_epoch) {
+                absent.push(Absent { stream, sequence, position });
+            }
+        }
+    }
+    trace.note_unknown();
+    Ok(absent)
+}
+
+fn stream_of(record: &Record) -> Stream {
+    match record.stream_id == record.tenant_id.uuid() {
+        true => Stream::Tenant(record.tenant_id),
+        false => Stream::Organization(OrganizationId::from_uuid(record.stream_id)),
+    }
+}
+
+async fn compare_state(tx: &mut Tx, mut fold: Fold) -> Result<Difference> {
+    for tenant in all(tx, async |tx, page| tenants::list(tx, page).await).await? {
+        fold.expect(Stream::Tenant(tenant.id), "tenant", tenant.id, &pb::Tenant::from(&tenant));
+        compare_tenant(tx, tenant.id, &mut fold).await?;
+        for organization in all(tx, async |tx, page| organizations::list(tx, tenant.id, None, page).await).await? {
+            let id = organization.id;
+            fold.expect(Stream::Organization(id), "organization", id, &pb::Organization::from(&organization));
+            compare_organization(tx, tenant.id, id, &mut fold).await?;
+        }
+    }
+    Ok(fold.finish())
+}
+
+/// What belongs to a tenant and to no organization.
+async fn compare_tenant(tx: &mut Tx, id: TenantId, fold: &mut Fold) -> Result<()> {
+    let stream = Stream::Tenant(id);
+    for key in all(tx, async |tx, page| api_keys::list(tx, id, page).await).await? {
+        fold.expect(stream, "api_key", key.id, &pb::ApiKey::from(&key));
+    }
+    for user in all(tx, async |tx, page| users::list(tx, id, None, page).await).await? {
+        fold.expect(stream, "user", user.id, &pb::User::from(&user));
+    }
+    for permission in all(tx, async |tx, page| permissions::list(tx, id, page).await).await? {
+        fold.expect(stream, "permission", &permission.slug, &pb::Permission::from(&permission));
+    }
+    for role in all(tx, async |tx, page| roles::list(tx, id, None, page).await).await? {
+        fold.expect(stream, "role", &role.slug, &pb::Role::from(&role));
+    }
+    Ok(())
+}
+
+async fn compare_organization(tx: &mut Tx, tenant: TenantId, id: OrganizationId, fold: &mut Fold) -> Result<()> {
+    let stream = Stream::Organization(id);
+    let listed = all(tx, async |tx, page| roles::list(tx, tenant, Some(id), page).await).await?;
+    for role in listed.iter().filter(|role| role.organization_id().is_some()) {
+        fold.expect(stream, "role", &role.slug, &pb::Role::from(role));
+    }
+    for status in [Status::Active, Status::Suspended, Status::Removed] {
+        let of = Of::Organization(id);
+        for member in all(tx, async |tx, page| memberships::list(tx, tenant, of, Some(status), page).await).await? {
+            fold.expect(stream, "membership", member.id, &pb::Membership::from(&member));
+        }
+    }
+    for grant in all(tx, async |tx, page| grants::list(tx, tenant, id, &<_>::default(), page).await).await? {
+        fold.expect(stream, "grant", grant.id, &pb::Grant::from(&grant));
+    }
+    for team in all(tx, async |tx, page| teams::list(tx, tenant, id, page).await).await? {
+        fold.expect(stream, "team", team.id, &pb::Team::from(&team));
+        for member in all(tx, async |tx, page| teams::list_members(tx, tenant, id, team.id, page).await).await? {
+            let place = format!("{}/{}", member.team_id, member.membership_id);
+            fold.expect(stream, "team_member", place, &pb::TeamMember::from(&member));
+        }
+    }
+    Ok(())
+}
+
+/// All pages of a list.
+async fn all<T>(tx: &mut Tx, list: impl AsyncFn(&mut Tx, &Page) -> Result<Paged<T>>) -> Result<Vec<T>> {
+    let (mut items, mut token) = (Vec::new(), String::new());
+    loop {
+        let mut page = list(tx, &Page::parse(SIZE_MAX, &token, "")?).await?;
+        items.append(&mut page.items);
+        token = page.next_page_token;
+        if token.is_empty() {
+            return Ok(items);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `roster verify`: reads a topic to its end, as any consumer would, and holds it against the database.
+//!
+//! The order of reading is the argument. What is acknowledged is asked first, so all of it must be found in the topic;
+//! the database is read last, so all that the topic holds must be found there. Of a service that is at work, what was
+//! committed in between is pending.
+
+mod database;
+mod fold;
+mod report;
+mod topic;
+mod trace;
+
+use report::Report;
+use trace::Trace;
+
+use super::Failure;
+use crate::{
+    config::{Config, Kafka},
+    db::{Db, Location},
+    relay,
+};
+
+/// What `roster verify` is asked for.
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// Look at the topic alone: without the database, only gaps, disorder and wrong headers can be found.
+    #[arg(long)]
+    topic_only: bool,
+    /// Demand that the topic has everything by now: nothing may be pending.
+    #[arg(long, conflicts_with = "topic_only")]
+    drained: bool,
+    /// Print one JSON object in place of the table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Verifies the configured topic; answers 0 where no fault was found, 1 where one was, 2 where
+/// nothing could be verified.
+pub async fn run(config: &Config, verify: Verify) -> Result<u8, Failure> {
+    let report = match examine(config, &verify).await {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("roster: nothing was verified: {error}");
+            return Ok(2);
+        }
+    };
+    if verify.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(u8::from(!report.faultless))
+}
+
+async fn examine(config: &Config, verify: &Verify) -> Result<Report, Failure> {
+    let Some(kafka) = config.kafka.clone() else {
+        return Err("no brokers are configured: set kafka_brokers, such as --kafka-brokers host:9092".into());
+    };
+    let mut report = Report::new(&kafka.topic, verify.drained);
+    if verify.topic_only {
+        let mut trace = read(kafka, &mut report).await?;
+        trace.trust();
+        report.take_trace(trace);
+    } else {
+        let db = open(config).await?;
+        let mark = relay::acknowledged(&mut db.snapshot().await?, &kafka.topic).await?;
+        let trace = read(kafka, &mut report).await?;
+        database::compare(&mut db.snapshot().await?, trace, mark, &mut report).await?;
+        db.close().await;
+    }
+    report.judge();
+    Ok(report)
+}
+
+/// Opens the database that is there: nothing is made, and its schema is left as it is.
+async fn open(config: &Config) -> Result<Db, Failure> {
+    match &config.location {
+        Location::Folder(folder) if !folder.is_dir() => {
+            let folder = folder.display();
+            Err(format!("there is no folder {folder}: set data_dir or database_url, or use --topic-only").into())
+        }
+        location => Ok(Db::open(location).await?),
+    }
+}
+
+/// Reads the topic, on a thread that may block.
+async fn read(kafka: Kafka, report: &mut Report) -> Result<Trace, Failure> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut trace = Trace::default();
+        let partitions = topic::read(&kafka, |message| trace.take(message))?;
+        Ok::<_, Failure>((partitions, trace))
+    });
+    let (partitions, trace) = reading.await??;
+    report.partitions = partitions;
+    Ok(trace)
+}

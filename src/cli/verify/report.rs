@@ -1,0 +1,147 @@
+//! What was found, for people and for machines.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{fold::Difference, trace::Trace};
+
+/// How many faults of a kind are named.
+const NAMED_MAX: usize = 10;
+
+/// Faults of one kind: all counted, the first ones named, by ids and sequences alone.
+#[derive(Debug, Default, Serialize)]
+pub struct Finding {
+    /// How many there are.
+    pub count: u64,
+    /// The first ones.
+    pub first: Vec<String>,
+}
+
+impl Finding {
+    /// One more.
+    pub fn add(&mut self, name: impl fmt::Display) {
+        self.add_many(1, name);
+    }
+
+    /// So many more, under one name.
+    pub fn add_many(&mut self, count: u64, name: impl fmt::Display) {
+        self.count = self.count.saturating_add(count);
+        if self.first.len() < NAMED_MAX {
+            self.first.push(name.to_string());
+        }
+    }
+}
+
+/// The result of a verification.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Which topic.
+    pub topic: String,
+    /// How many partitions it has.
+    pub partitions: usize,
+    /// How many records were read.
+    pub records: u64,
+    /// How many different events those are.
+    pub events: usize,
+    /// Of how many streams.
+    pub streams: usize,
+    /// Records of an event that was there already.
+    pub duplicated: u64,
+    /// Events that came after a later one of their stream.
+    pub reordered: Finding,
+    /// Events that the topic should have, and has not.
+    pub lost: Finding,
+    /// Records that are not, or not so, in the database.
+    pub phantom: Finding,
+    /// Records whose key or headers are wrong.
+    pub wrong_headers: Finding,
+    /// Up to which position the brokers had acknowledged everything; none without the database.
+    pub acknowledged: Option<i64>,
+    /// How many events of the log are beyond that, and not in the topic yet; none without the database.
+    pub pending: Option<u64>,
+    /// The state from the topic against the database's; none where it was not compared, for want of the database or of
+    /// pending events.
+    pub state: Option<Difference>,
+    /// Whether nothing had to be pending.
+    pub drained: bool,
+    /// Whether no fault was found; where the state was compared too, that is the proof.
+    pub faultless: bool,
+}
+
+impl Report {
+    /// A report on a topic, with nothing in it.
+    pub fn new(topic: &str, drained: bool) -> Self {
+        Self { topic: topic.to_owned(), drained, ..Self::default() }
+    }
+
+    /// Takes over what the topic showed; answers the state that its events amount to.
+    pub fn take_trace(&mut self, trace: Trace) -> super::fold::Fold {
+        (self.events, self.streams) = trace.counts();
+        let Finding { count, first } = trace.gaps();
+        self.lost.count += count;
+        self.lost.first.splice(0..0, first);
+        self.lost.first.truncate(NAMED_MAX);
+        self.records = trace.records;
+        self.duplicated = trace.duplicated;
+        self.reordered = trace.reordered;
+        self.phantom = trace.phantom;
+        self.wrong_headers = trace.wrong_headers;
+        trace.fold
+    }
+
+    /// Decides whether there is a fault.
+    pub fn judge(&mut self) {
+        let faults = self.faults().iter().map(|(_, finding)| finding.count).sum::<u64>();
+        let different = self.state.as_ref().map_or(0, |state| state.different.count);
+        let undrained = if self.drained { self.pending.unwrap_or(0) } else { 0 };
+        self.faultless = faults == 0 && different == 0 && undrained == 0;
+    }
+
+    fn faults(&self) -> [(&'static str, &Finding); 4] {
+        [
+            ("lost", &self.lost),
+            ("reordered", &self.reordered),
+            ("phantom", &self.phantom),
+            ("wrong headers", &self.wrong_headers),
+        ]
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { topic, partitions, records, events, streams, duplicated, .. } = self;
+        line(f, "topic", format_args!("{topic}, {partitions} partitions"))?;
+        line(f, "records", records)?;
+        line(f, "events", format_args!("{events} in {streams} streams"))?;
+        line(f, "duplicated", format_args!("{duplicated} (harmless)"))?;
+        for (label, finding) in self.faults() {
+            line(f, label, finding.count)?;
+            names(f, finding)?;
+        }
+        match (self.pending, self.acknowledged) {
+            (Some(pending), Some(mark)) => line(f, "pending", format_args!("{pending}, acknowledged up to {mark}"))?,
+            _ => line(f, "pending", "not compared with the database")?,
+        }
+        match &self.state {
+            Some(Difference { compared, different }) => {
+                line(f, "state", format_args!("{compared} compared, {} different", different.count))?;
+                names(f, different)?;
+            }
+            None => line(f, "state", "not compared")?,
+        }
+        f.write_str(match (self.faultless, &self.state) {
+            (true, Some(_)) => "proven: the state rebuilt from the topic alone is the database's\n",
+            (true, None) => "no fault found; the state was not compared\n",
+            (false, _) => "FAULTY\n",
+        })
+    }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, label: &str, value: impl fmt::Display) -> fmt::Result {
+    writeln!(f, "{label:<14} {value}")
+}
+
+fn names(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
+    finding.first.iter().try_for_each(|name| line(f, "", name))
+}

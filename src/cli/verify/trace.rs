@@ -1,0 +1,219 @@
+//! What the topic holds: each event where it appeared first, and what was wrong on the way.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
+
+use prost::Message as _;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use sha2::{Digest as _, Sha256};
+
+use super::{fold::Fold, report::Finding};
+use crate::{
+    events::{Record, Stream},
+    ids::{EventId, OrganizationId, TenantId},
+    proto::v1 as pb,
+};
+
+/// Enough of a SHA-256 to tell two events apart.
+type Digest = [u8; 16];
+
+/// What was read of a topic.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// How many records there were.
+    pub records: u64,
+    /// Records of an event that was there already: what at-least-once delivery means, and no fault.
+    pub duplicated: u64,
+    /// Events that came after a later one of their stream, or in another partition than it.
+    pub reordered: Finding,
+    /// Records that are no event, or not the one of the database in their place.
+    pub phantom: Finding,
+    /// Records whose key or headers say something else than their value.
+    pub wrong_headers: Finding,
+    /// The state that the events amount to.
+    pub fold: Fold,
+    streams: BTreeMap<Stream, Track>,
+    ids: HashSet<EventId>,
+}
+
+/// One stream.
+#[derive(Debug)]
+struct Track {
+    partition: i32,
+    events: BTreeMap<i64, Event>,
+}
+
+/// One event, without its content.
+#[derive(Debug)]
+struct Event {
+    id: EventId,
+    position: i64,
+    digest: Digest,
+    /// Whether the database has an event in this place.
+    known: bool,
+}
+
+impl Trace {
+    /// Follows one record, by the consumer's rule: what is not new to its stream is dropped.
+    pub fn take(&mut self, message: &BorrowedMessage<'_>) {
+        self.records += 1;
+        let Some((event, place)) = message.payload().and_then(decode) else {
+            let (partition, offset) = (message.partition(), message.offset());
+            return self.phantom.add(format_args!("partition {partition}, offset {offset}: not an event"));
+        };
+        for name in wrong_headers(message, &event) {
+            self.wrong_headers.add(format_args!("{place}: {name}"));
+        }
+        let value = message.payload().unwrap_or_default();
+        if self.is_new(place, message.partition(), event.position, digest(value))
+            && !self.fold.apply(place.stream, &event, value)
+        {
+            self.phantom.add(format_args!("{place}: its data is not of its type"));
+        }
+    }
+
+    /// Notes an event where its stream has none in this place yet.
+    fn is_new(&mut self, place: Place, partition: i32, position: i64, digest: Digest) -> bool {
+        let Place { stream, sequence, id } = place;
+        let track = self.streams.entry(stream).or_insert_with(|| Track { partition, events: BTreeMap::new() });
+        if let Some(first) = track.events.get(&sequence) {
+            match first.digest == digest {
+                true => self.duplicated += 1,
+                false => self.phantom.add(format_args!("{place}: {} was there with other content", first.id)),
+            }
+            return false;
+        }
+        if !self.ids.insert(id) {
+            self.phantom.add(format_args!("{place}: the id of another event"));
+        }
+        if partition != track.partition || track.events.last_key_value().is_some_and(|(last, _)| *last > sequence) {
+            self.reordered.add(place);
+        }
+        track.events.insert(sequence, Event { id, position, digest, known: false });
+        true
+    }
+
+    /// Takes every event for one of the database: where there is none to compare with.
+    pub fn trust(&mut self) {
+        self.streams.values_mut().flat_map(|track| track.events.values_mut()).for_each(|event| event.known = true);
+    }
+
+    /// Holds a row of the log against the topic; false where the topic has nothing in its place.
+    pub fn compare(&mut self, stream: Stream, record: Record, stream_epoch: &str) -> bool {
+        let sequence = record.sequence;
+        let track = self.streams.get_mut(&stream);
+        let Some(event) = track.and_then(|track| track.events.get_mut(&sequence)) else { return false };
+        event.known = true;
+        let place = Place { stream, sequence, id: event.id };
+        let position = record.position.unwrap_or(0);
+        if position != event.position {
+            self.phantom.add(format_args!("{place}: at position {}, not {position}", event.position));
+        } else if event.digest != digest(&record.envelope(stream_epoch)) {
+            self.phantom.add(format_args!("{place}: not what the database has"));
+        }
+        true
+    }
+
+    /// Notes every event that no row of the log was compared with.
+    pub fn note_unknown(&mut self) {
+        for (stream, track) in &self.streams {
+            for (sequence, event) in track.events.iter().filter(|(_, event)| !event.known) {
+                let place = Place { stream: *stream, sequence: *sequence, id: event.id };
+                self.phantom.add(format_args!("{place}: not in the database"));
+            }
+        }
+    }
+
+    /// Sequences that are missing below the last known one of their stream.
+    pub fn gaps(&self) -> Finding {
+        let mut gaps = Finding::default();
+        for (stream, track) in &self.streams {
+            let stream = name(*stream);
+            let mut next = 1;
+            for (&sequence, _) in track.events.iter().filter(|(_, event)| event.known) {
+                match sequence - next {
+                    ..=0 => {}
+                    1 => gaps.add(format_args!("{stream} {next}")),
+                    missing => {
+                        gaps.add_many(missing.unsigned_abs(), format_args!("{stream} {next} to {}", sequence - 1))
+                    }
+                }
+                next = sequence + 1;
+            }
+        }
+        gaps
+    }
+
+    /// The last known sequence of a stream.
+    pub fn last(&self, stream: Stream) -> i64 {
+        let known = |track: &Track| track.events.iter().rfind(|(_, event)| event.known).map(|(sequence, _)| *sequence);
+        self.streams.get(&stream).and_then(known).unwrap_or(0)
+    }
+
+    /// How many events and streams there are.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.streams.values().map(|track| track.events.len()).sum(), self.streams.len())
+    }
+}
+
+/// Where an event belongs.
+#[derive(Clone, Copy)]
+struct Place {
+    stream: Stream,
+    sequence: i64,
+    id: EventId,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} {})", self.id, name(self.stream), self.sequence)
+    }
+}
+
+/// The id of a stream, as people know it.
+pub fn name(stream: Stream) -> String {
+    match stream {
+        Stream::Organization(id) => id.to_string(),
+        Stream::Tenant(id) => id.to_string(),
+    }
+}
+
+fn decode(value: &[u8]) -> Option<(pb::Event, Place)> {
+    let event = pb::Event::decode(value).ok()?;
+    let tenant: TenantId = event.tenant_id.parse().ok()?;
+    let stream = match event.organization_id.as_str() {
+        "" => Stream::Tenant(tenant),
+        id => Stream::Organization(id.parse::<OrganizationId>().ok()?),
+    };
+    let place = Place { stream, sequence: event.sequence, id: event.event_id.parse().ok()? };
+    (1..i64::MAX).contains(&event.sequence).then_some((event, place))
+}
+
+fn digest(value: &[u8]) -> Digest {
+    Sha256::digest(value)[..16].try_into().expect("sixteen bytes")
+}
+
+/// What of the key and of the headers disagrees with the value. They are spelled out here a second time, on purpose:
+/// this is what consumers rely on, not what the relay happens to write.
+fn wrong_headers(message: &BorrowedMessage<'_>, event: &pb::Event) -> Vec<&'static str> {
+    let key = if event.organization_id.is_empty() { &event.tenant_id } else { &event.organization_id };
+    let expected = [
+        ("ce_id", event.event_id.clone()),
+        ("ce_type", event.r#type.clone()),
+        ("ce_sequence", format!("{:019}", event.sequence)),
+        ("x-position", event.position.to_string()),
+        ("x-stream-epoch", event.stream_epoch.clone()),
+    ];
+    let is_wrong = |(name, value): &(&str, String)| header(message, name) != Some(value.as_bytes());
+    let mut wrong: Vec<_> = expected.into_iter().filter(is_wrong).map(|(name, _)| name).collect();
+    if message.key() != Some(key.as_bytes()) {
+        wrong.push("key");
+    }
+    wrong
+}
+
+fn header<'m>(message: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m [u8]> {
+    message.headers()?.iter().find(|header| header.key == name)?.value
+}

@@ -1,0 +1,206 @@
+//! The log: every change, appended in the transaction that makes it. Everything downstream is fed from here.
+//!
+//! Nothing but [`append`] writes to the log. Sequences are drawn under the lock of their stream's row (the organization,
+//! or the tenant for its own stream), which is what makes them contiguous, in commit order, and safe under rollback.
+
+mod data;
+mod ledger;
+mod revision;
+mod rpc;
+pub mod store;
+mod watch;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+pub use data::{TYPES, type_name};
+pub use ledger::Ledger;
+use prost::Message as _;
+pub use revision::Revision;
+pub use store::Record;
+use uuid::Uuid;
+
+use crate::{
+    context::Ctx,
+    db::{Tx, args},
+    error::{Error, Reason, Result},
+    ids::{EventId, OrganizationId, TenantId},
+    proto::v1 as pb,
+};
+
+/// The version of the contract that this service writes.
+const SCHEMA_VERSION: i32 = 1;
+/// The most that an event may weigh: a Kafka broker takes records of 1 MiB where nobody configured it otherwise, and
+/// an event that was committed must be publishable.
+const ENCODED_BYTES_MAX: usize = 900_000;
+
+/// Which stream an event is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stream {
+    /// An organization's.
+    Organization(OrganizationId),
+    /// The tenant's own.
+    Tenant(TenantId),
+}
+
+impl Stream {
+    /// The id of the row that carries the stream's sequence.
+    pub fn uuid(self) -> Uuid {
+        match self {
+            Self::Organization(id) => id.uuid(),
+            Self::Tenant(id) => id.uuid(),
+        }
+    }
+}
+
+/// A change, as a slice tells it to the log.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Which stream it goes to.
+    pub stream: Stream,
+    /// What it is about: kind and id.
+    pub subject: (&'static str, String),
+    /// What happened.
+    pub data: pb::event::Data,
+    /// Whether it only follows from the first change of its transaction.
+    pub cascaded: bool,
+}
+
+impl Change {
+    /// A change of something in an organization, or of the organization itself.
+    pub fn in_organization(
+        id: OrganizationId,
+        kind: &'static str,
+        subject: impl ToString,
+        data: pb::event::Data,
+    ) -> Self {
+        Self { stream: Stream::Organization(id), subject: (kind, subject.to_string()), data, cascaded: false }
+    }
+
+    /// A change of something that belongs to no organization.
+    pub fn in_tenant(id: TenantId, kind: &'static str, subject: impl ToString, data: pb::event::Data) -> Self {
+        Self { stream: Stream::Tenant(id), subject: (kind, subject.to_string()), data, cascaded: false }
+    }
+
+    /// The same change, as a consequence of the first one of its transaction.
+    #[must_use]
+    pub fn cascaded(mut self) -> Self {
+        self.cascaded = true;
+        self
+    }
+}
+
+/// Appends changes to the log, in the transaction that makes them. Call it once, at the end of an operation: it takes
+/// the locks of the streams, the tenant's last.
+pub async fn append(ctx: &Ctx, tx: &mut Tx, changes: Vec<Change>) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let mut next = draw_sequences(ctx, tx, &changes).await?;
+    let mut rows = Vec::with_capacity(changes.len());
+    for change in changes {
+        let sequence = next.get_mut(&change.stream).expect("drawn above");
+        *sequence += 1;
+        let stream_id = change.stream.uuid();
+        let event = envelope(ctx, tx, change, *sequence)?;
+        let payload = event.encode_to_vec();
+        if payload.len() > ENCODED_BYTES_MAX {
+            return Err(Error::new(Reason::EventTooLarge, "the change is too large to be published")
+                .with("bytes_max", ENCODED_BYTES_MAX));
+        }
+        let id: EventId = event.event_id.parse().expect("made by envelope");
+        rows.push(args![ctx.tenant_id, stream_id, *sequence, id, event.r#type.as_str(), ctx.now, payload]);
+        tx.ledger.appended(Arc::new(event));
+    }
+    store::insert(tx, rows).await
+}
+
+/// Takes as many sequences from each stream as it has changes; answers the last one taken before.
+async fn draw_sequences(ctx: &Ctx, tx: &mut Tx, changes: &[Change]) -> Result<BTreeMap<Stream, i64>> {
+    let mut counts = BTreeMap::new();
+    for change in changes {
+        *counts.entry(change.stream).or_insert(0) += 1;
+    }
+    // `Stream` orders organizations before the tenant: one order of locks for everybody.
+    for (stream, count) in &mut counts {
+        let last = match *stream {
+            Stream::Organization(id) => {
+                let (last, of_tenant) = store::draw_organization(tx, ctx.tenant_id, id, *count).await?;
+                tx.ledger.reached(Stream::Tenant(ctx.tenant_id), of_tenant);
+                last
+            }
+            Stream::Tenant(id) => store::draw_tenant(tx, id, *count).await?,
+        };
+        tx.ledger.reached(*stream, last);
+        *count = last - *count;
+    }
+    Ok(counts)
+}
+
+fn envelope(ctx: &Ctx, tx: &Tx, change: Change, sequence: i64) -> Result<pb::Event> {
+    let event_id = EventId::generate().to_string();
+    let cause = tx.ledger.events().first().map(|event| event.event_id.clone());
+    let organization_id = match change.stream {
+        Stream::Organization(id) => id.to_string(),
+        Stream::Tenant(_) => String::new(),
+    };
+    Ok(pb::Event {
+        r#type: type_name(&change.data).to_owned(),
+        schema_version: SCHEMA_VERSION,
+        occur_time: Some(ctx.now.into()),
+        tenant_id: ctx.tenant_id.to_string(),
+        organization_id,
+        sequence,
+        subject: Some(pb::EventSubject { kind: change.subject.0.to_owned(), id: change.subject.1 }),
+        actor: Some(pb::EventActor {
+            kind: ctx.actor.kind.into(),
+            id: ctx.actor.id.clone(),
+            address: ctx.actor.address.clone(),
+            user_agent: ctx.actor.user_agent.clone(),
+        }),
+        request_id: ctx.request_id.clone(),
+        correlation_id: cause.clone().unwrap_or_else(|| event_id.clone()),
+        causation_id: if change.cascaded { cause.unwrap_or_default() } else { String::new() },
+        reason: ctx.reason.clone(),
+        trace_parent: ctx.trace_parent.clone(),
+        changed_fields: data::changed_fields(&change.data)?,
+        data: Some(change.data),
+        event_id,
+        ..pb::Event::default()
+    })
+}
+
+/// The data of an event about something that now exists: `created!(TeamCreated, &team)`.
+macro_rules! created {
+    ($data:ident, $after:expr) => {
+        $crate::proto::v1::event::Data::$data($crate::proto::v1::$data { after: Some($after.into()) })
+    };
+}
+/// The data of an event about something that is now different: `changed!(TeamMoved, &before, &after)`.
+macro_rules! changed {
+    ($data:ident, $before:expr, $after:expr) => {
+        $crate::proto::v1::event::Data::$data($crate::proto::v1::$data {
+            before: Some($before.into()),
+            after: Some($after.into()),
+        })
+    };
+}
+/// The data of an event about something that is no more: `ended!(TeamDeleted, &team)`.
+macro_rules! ended {
+    ($data:ident, $before:expr) => {
+        $crate::proto::v1::event::Data::$data($crate::proto::v1::$data { before: Some($before.into()) })
+    };
+}
+pub(crate) use {changed, created, ended};
+
+/// The log, for whoever reads it to answer a caller.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    /// Storage.
+    pub db: crate::db::Db,
+    /// The last position that this replica has read.
+    pub head: tokio::sync::watch::Receiver<i64>,
+    /// Which log this is.
+    pub stream_epoch: Arc<str>,
+    /// Ends the streams when the service stops.
+    pub stop: tokio_util::sync::CancellationToken,
+}

@@ -1,0 +1,175 @@
+//! The log's own SQL: the only statements that write `events`, draw sequences, or read the log.
+
+use prost::Message as _;
+use uuid::Uuid;
+
+use super::Stream;
+use crate::{
+    db::{FromRow, Tx, Value, args},
+    error::{Error, Reason, Result},
+    ids::{EventId, OrganizationId, TenantId},
+    proto::v1 as pb,
+};
+
+/// A row of the log.
+#[derive(Debug, Clone, FromRow)]
+pub struct Record {
+    /// The number in the whole log; none where the sequencer has not come to it yet.
+    pub position: Option<i64>,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// The organization, or the tenant for its own stream.
+    pub stream_id: Uuid,
+    /// The number in its stream.
+    pub sequence: i64,
+    /// The envelope without position and stream epoch.
+    pub payload: Vec<u8>,
+}
+
+impl Record {
+    /// The bytes of the whole envelope. The two fields that only the sequencer knows are appended to the others: a
+    /// protobuf message is the concatenation of its fields (Protocol Buffers encoding, "last one wins").
+    pub fn envelope(mut self, stream_epoch: &str) -> Vec<u8> {
+        let rest = pb::Event {
+            position: self.position.unwrap_or(0),
+            stream_epoch: stream_epoch.to_owned(),
+            ..pb::Event::default()
+        };
+        rest.encode(&mut self.payload).expect("a vector grows");
+        self.payload
+    }
+
+    /// The event.
+    pub fn decode(self, stream_epoch: &str) -> Result<pb::Event> {
+        pb::Event::decode(self.envelope(stream_epoch).as_slice()).map_err(Error::internal)
+    }
+}
+
+/// Which events a reader wants.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only this stream.
+    pub stream: Option<Stream>,
+    /// Only these types; all where empty.
+    pub types: Vec<String>,
+}
+
+impl Filter {
+    /// The types as a statement takes them: `,a,b,`, or nothing.
+    fn types(&self) -> String {
+        if self.types.is_empty() { String::new() } else { format!(",{},", self.types.join(",")) }
+    }
+}
+
+/// Takes sequences of an organization's stream; answers the last of them, and how far its tenant's own stream has come:
+/// this far at least the operation saw it.
+pub(super) async fn draw_organization(
+    tx: &mut Tx,
+    tenant: TenantId,
+    id: OrganizationId,
+    count: i64,
+) -> Result<(i64, i64)> {
+    let sql = "UPDATE organizations SET sequence = sequence + $3 WHERE tenant_id = $1 AND id = $2
+        RETURNING sequence, (SELECT t.sequence FROM tenants t WHERE t.id = $1)";
+    tx.fetch_one(sql, args![tenant, id, count]).await
+}
+
+/// Takes sequences of the tenant's own stream; answers the last of them.
+pub(super) async fn draw_tenant(tx: &mut Tx, tenant: TenantId, count: i64) -> Result<i64> {
+    let sql = "UPDATE tenants SET sequence = sequence + $2 WHERE id = $1 RETURNING sequence";
+    let (sequence,) = tx.fetch_one(sql, args![tenant, count]).await?;
+    Ok(sequence)
+}
+
+/// Appends; each row becomes pending by a trigger.
+pub(super) async fn insert(tx: &mut Tx, rows: Vec<Vec<Value>>) -> Result<()> {
+    tx.insert_all("INSERT INTO events (tenant_id, stream_id, sequence, id, type, occurred_at, payload)", rows).await
+}
+
+/// How far the tenant's own stream has come.
+pub async fn tenant_sequence(tx: &mut Tx, tenant: TenantId) -> Result<i64> {
+    let sql = "SELECT sequence FROM tenants WHERE id = $1";
+    let row: Option<(i64,)> = tx.fetch_optional(sql, args![tenant]).await?;
+    row.map(|(sequence,)| sequence).ok_or_else(|| Error::new(Reason::TenantNotFound, "no such tenant"))
+}
+
+/// How far an organization's stream has come; none where there is no such organization.
+pub async fn organization_sequence(tx: &mut Tx, tenant: TenantId, id: OrganizationId) -> Result<Option<i64>> {
+    let sql = "SELECT sequence FROM organizations WHERE tenant_id = $1 AND id = $2";
+    let row: Option<(i64,)> = tx.fetch_optional(sql, args![tenant, id]).await?;
+    Ok(row.map(|(sequence,)| sequence))
+}
+
+/// Events of one stream, by sequence.
+pub async fn after_sequence(
+    tx: &mut Tx,
+    tenant: TenantId,
+    stream: Uuid,
+    types: &Filter,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Record>> {
+    let sql = "SELECT p.position, e.tenant_id, e.stream_id, e.sequence, e.payload
+        FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id
+        WHERE e.tenant_id = $1 AND e.stream_id = $2 AND e.sequence > $3
+            AND ($5 = '' OR $5 LIKE '%,' || e.type || ',%')
+        ORDER BY e.sequence LIMIT $4";
+    tx.fetch_all(sql, args![tenant, stream, after, limit, types.types()]).await
+}
+
+/// Events of one tenant, by position.
+pub async fn after_position(
+    tx: &mut Tx,
+    tenant: TenantId,
+    filter: &Filter,
+    after: i64,
+    up_to: i64,
+    limit: i64,
+) -> Result<Vec<Record>> {
+    let sql = "SELECT p.position, e.tenant_id, e.stream_id, e.sequence, e.payload
+        FROM events_positions p JOIN events e ON e.row_id = p.row_id
+        WHERE p.position > $2 AND p.position <= $3 AND e.tenant_id = $1
+            AND ($5 IS NULL OR e.stream_id = $5) AND ($6 = '' OR $6 LIKE '%,' || e.type || ',%')
+        ORDER BY p.position LIMIT $4";
+    tx.fetch_all(sql, args![tenant, after, up_to, limit, filter.stream.map(Stream::uuid), filter.types()]).await
+}
+
+/// Events of all tenants, by position: for what runs inside the service, never for a caller.
+pub async fn after_position_everywhere(tx: &mut Tx, after: i64, limit: i64) -> Result<Vec<Record>> {
+    let sql = "SELECT p.position, e.tenant_id, e.stream_id, e.sequence, e.payload
+        FROM events_positions p JOIN events e ON e.row_id = p.row_id
+        WHERE p.position > $1 ORDER BY p.position LIMIT $2";
+    tx.fetch_all(sql, args![after, limit]).await
+}
+
+/// One event.
+pub async fn by_id(tx: &mut Tx, tenant: TenantId, id: EventId) -> Result<Option<Record>> {
+    let sql = "SELECT p.position, e.tenant_id, e.stream_id, e.sequence, e.payload
+        FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id
+        WHERE e.tenant_id = $1 AND e.id = $2";
+    tx.fetch_optional(sql, args![tenant, id]).await
+}
+
+/// The event that has waited longest for its position.
+pub async fn oldest_pending(tx: &mut Tx) -> Result<Option<i64>> {
+    let (row_id,) = tx.fetch_one("SELECT MIN(row_id) FROM events_pending", args![]).await?;
+    Ok(row_id)
+}
+
+/// How far the log is numbered, and which log it is.
+pub async fn head(tx: &mut Tx) -> Result<(i64, Uuid)> {
+    tx.fetch_one("SELECT position, stream_epoch FROM log_head WHERE id = 1", args![]).await
+}
+
+/// How many events are committed and have no position yet.
+pub async fn unnumbered(tx: &mut Tx) -> Result<i64> {
+    let (count,) = tx.fetch_one("SELECT COUNT(*) FROM events_pending", args![]).await?;
+    Ok(count)
+}
+
+/// Begins a log, unless there is one.
+pub async fn begin(tx: &mut Tx) -> Result<()> {
+    let sql = "INSERT INTO log_head (id, position, leader_epoch, stream_epoch) VALUES (1, 0, 0, $1)
+        ON CONFLICT (id) DO NOTHING";
+    tx.execute(sql, args![Uuid::now_v7()]).await.map(drop)
+}

@@ -1,0 +1,95 @@
+//! The replica that leads runs the sequencer and the relay; the others wait for its lease to end.
+
+use tokio_util::sync::CancellationToken;
+
+#[cfg(feature = "kafka")]
+use crate::relay::Relay;
+use crate::{
+    db::{Db, wake::Wake},
+    lease::{self, Epoch},
+    sequencer,
+};
+
+/// What a leader runs, and where.
+#[derive(Debug)]
+pub struct Leader {
+    /// Storage.
+    pub db: Db,
+    /// Hints that there is work.
+    pub wake: Wake,
+    /// This replica's name in the lease.
+    pub holder: String,
+    /// Kafka, where it is configured.
+    #[cfg(feature = "kafka")]
+    pub relay: Option<Relay>,
+}
+
+impl Leader {
+    /// Leads whenever the lease is to be had, until stopped; then gives it up.
+    pub async fn run(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match lease::acquire(&self.db, &self.holder).await {
+                Ok(Some(epoch)) => {
+                    tracing::info!(epoch, "leading");
+                    self.lead(epoch, &stop).await;
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "the lease cannot be tried for"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(lease::RENEW) => {}
+            }
+        }
+    }
+
+    async fn lead(&self, epoch: Epoch, stop: &CancellationToken) {
+        let term = stop.child_token();
+        let numbered = CancellationToken::new();
+        let sequencing = async {
+            self.sequence(epoch, &term).await;
+            numbered.cancel(); // only now has the relay seen everything
+        };
+        tokio::join!(self.keep(epoch, &term), sequencing, self.relay(epoch, &term, &numbered));
+        if let Err(error) = lease::release(&self.db, epoch).await {
+            tracing::warn!(%error, "the lease was not given up: it ends by itself");
+        }
+        tracing::info!(epoch, "no longer leading");
+    }
+
+    /// Renews the lease; ends the term where it is lost.
+    async fn keep(&self, epoch: Epoch, term: &CancellationToken) {
+        while !term.is_cancelled() {
+            tokio::select! {
+                () = term.cancelled() => return,
+                () = tokio::time::sleep(lease::RENEW) => {}
+            }
+            match tokio::time::timeout(lease::TTL, lease::renew(&self.db, epoch)).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => {
+                    tracing::warn!(epoch, "the lease was lost");
+                    term.cancel();
+                }
+                Ok(Err(error)) => tracing::warn!(%error, "the lease was not renewed"),
+                Err(_) => tracing::warn!("the lease was not renewed in time"),
+            }
+        }
+    }
+
+    /// Numbers events; a sequencer that finds itself deposed ends the term.
+    async fn sequence(&self, epoch: Epoch, term: &CancellationToken) {
+        sequencer::run(&self.db, &self.wake, epoch, term).await;
+        term.cancel();
+    }
+
+    #[cfg(feature = "kafka")]
+    async fn relay(&self, epoch: Epoch, term: &CancellationToken, stop: &CancellationToken) {
+        if let Some(relay) = &self.relay {
+            relay.run(&self.db, &self.wake, epoch, stop).await;
+            term.cancel(); // it may have found itself deposed
+        }
+    }
+
+    #[cfg(not(feature = "kafka"))]
+    async fn relay(&self, _epoch: Epoch, _term: &CancellationToken, _stop: &CancellationToken) {}
+}

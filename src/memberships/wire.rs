@@ -1,0 +1,87 @@
+//! Memberships in the contract: in answers and in events.
+
+use super::{Membership, Source, Status};
+use crate::{
+    events::{Change, changed, created},
+    proto::v1::{self as pb, MembershipSource, MembershipStatus, event::Data},
+};
+
+impl From<&Membership> for pb::Membership {
+    fn from(membership: &Membership) -> Self {
+        let assignment = |(role, source): &(String, Source)| pb::RoleAssignment {
+            role: role.clone(),
+            source: MembershipSource::from(*source).into(),
+        };
+        Self {
+            membership_id: membership.id.to_string(),
+            organization_id: membership.organization_id.to_string(),
+            user_id: membership.user_id.to_string(),
+            status: MembershipStatus::from(membership.status).into(),
+            roles: membership.roles.0.iter().map(assignment).collect(),
+            source: MembershipSource::from(membership.source).into(),
+            status_reason: membership.status_reason.clone(),
+            create_time: Some(membership.created_at.into()),
+            update_time: Some(membership.updated_at.into()),
+        }
+    }
+}
+
+impl From<Status> for MembershipStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Active => Self::Active,
+            Status::Suspended => Self::Suspended,
+            Status::Removed => Self::Removed,
+        }
+    }
+}
+
+impl From<Source> for MembershipSource {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Api => Self::Api,
+        }
+    }
+}
+
+/// The status that a filter names.
+pub fn status(status: Option<MembershipStatus>) -> Option<Status> {
+    match status? {
+        MembershipStatus::Unspecified => None,
+        MembershipStatus::Active => Some(Status::Active),
+        MembershipStatus::Suspended => Some(Status::Suspended),
+        MembershipStatus::Removed => Some(Status::Removed),
+    }
+}
+
+fn change(membership: &Membership, data: Data) -> Change {
+    Change::in_organization(membership.organization_id, "membership", membership.id, data)
+}
+
+pub fn created(membership: &Membership) -> Change {
+    change(membership, created!(MembershipCreated, membership))
+}
+
+pub fn role_assigned(before: &Membership, after: &Membership) -> Change {
+    change(after, changed!(MembershipRoleAssigned, before, after))
+}
+
+pub fn role_revoked(before: &Membership, after: &Membership) -> Change {
+    change(after, changed!(MembershipRoleRevoked, before, after))
+}
+
+pub fn roles_changed(before: &Membership, after: &Membership) -> Change {
+    change(after, changed!(MembershipRolesChanged, before, after))
+}
+
+pub fn suspended(before: &Membership, after: &Membership) -> Change {
+    change(after, changed!(MembershipSuspended, before, after))
+}
+
+pub fn reactivated(before: &Membership, after: &Membership) -> Change {
+    change(after, changed!(MembershipReactivated, before, after))
+}
+
+pub fn removed(before: &Membership, after: &Membership) -> Change {
+    change(after, changed!(MembershipRemoved, before, after))
+}

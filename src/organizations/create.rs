@@ -1,0 +1,72 @@
+//! Creating an organization, with its first owners in the same transaction.
+
+use std::collections::BTreeMap;
+
+use super::{Organization, Status, ensure_free, store, wire};
+use crate::{
+    context::Ctx,
+    db::{Json, Tx},
+    error::Result,
+    events,
+    ids::{MembershipId, OrganizationId},
+    memberships::{self, NewMember, Person},
+    roles,
+};
+
+/// An organization to create.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// Unique in the tenant.
+    pub slug: String,
+    /// For people.
+    pub display_name: String,
+    /// The application's own id.
+    pub external_id: Option<String>,
+    /// Whatever the application keeps here.
+    pub metadata: BTreeMap<String, String>,
+    /// Its first owners.
+    pub initial_owners: Vec<Person>,
+}
+
+/// What was created.
+#[derive(Debug)]
+pub struct Created {
+    /// The organization.
+    pub organization: Organization,
+    /// The memberships of its owners, in the order that they were asked for.
+    pub owners: Vec<MembershipId>,
+}
+
+/// Creates an organization.
+pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<Created> {
+    let organization = Organization {
+        tenant_id: ctx.tenant_id,
+        id: OrganizationId::generate(),
+        slug: input.slug.clone(),
+        display_name: input.display_name.clone(),
+        external_id: input.external_id.clone(),
+        status: Status::Active,
+        metadata: Json(input.metadata.clone()),
+        version: 1,
+        created_at: ctx.now,
+        updated_at: ctx.now,
+        deleted_at: None,
+    };
+    ensure_free(tx, &organization).await?;
+    store::insert(tx, &organization).await?;
+    let mut changes = vec![wire::created(&organization)];
+    let mut owners = Vec::with_capacity(input.initial_owners.len());
+    for person in &input.initial_owners {
+        let owner = NewMember {
+            person: person.clone(),
+            display_name: String::new(),
+            roles: vec![roles::OWNER.to_owned()],
+            teams: Vec::new(),
+        };
+        let added = memberships::add(ctx, tx, organization.id, &owner).await?;
+        owners.push(added.membership.id);
+        changes.extend(added.changes);
+    }
+    events::append(ctx, tx, changes).await?;
+    Ok(Created { organization, owners })
+}

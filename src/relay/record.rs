@@ -1,0 +1,65 @@
+//! An event as a Kafka record: key, value, and the headers of CloudEvents 1.0 (Kafka binding, binary mode).
+
+use rdkafka::message::{Header, OwnedHeaders};
+
+use crate::proto::v1::{self as pb, EventActorKind};
+
+/// What the value is.
+const CONTENT_TYPE: &str = "application/protobuf";
+/// Where the schema of the value is found.
+const DATA_SCHEMA: &str = "urn:roster:proto:roster.v1.Event";
+
+/// The key of an event: its organization, or its tenant.
+pub fn key(event: &pb::Event) -> &str {
+    if event.organization_id.is_empty() { &event.tenant_id } else { &event.organization_id }
+}
+
+/// The headers of an event.
+pub fn headers(event: &pb::Event, stream_epoch: &str) -> OwnedHeaders {
+    let subject = event.subject.as_ref().map(|subject| subject.id.as_str()).unwrap_or_default();
+    let actor = event.actor.as_ref();
+    let time = event.occur_time.as_ref().map(ToString::to_string).unwrap_or_default();
+    let sequence = format!("{:019}", event.sequence);
+    let position = event.position.to_string();
+    let source = match event.organization_id.as_str() {
+        "" => format!("/tenants/{}", event.tenant_id),
+        organization => format!("/tenants/{}/organizations/{organization}", event.tenant_id),
+    };
+    let schema_version = event.schema_version.to_string();
+    let pairs = [
+        ("content-type", CONTENT_TYPE),
+        ("ce_specversion", "1.0"),
+        ("ce_id", &event.event_id),
+        ("ce_source", &source),
+        ("ce_type", &event.r#type),
+        ("ce_time", &time),
+        ("ce_subject", subject),
+        ("ce_dataschema", DATA_SCHEMA),
+        ("ce_partitionkey", key(event)),
+        ("ce_sequence", &sequence),
+        ("ce_recordedtime", &time),
+        ("ce_correlationid", &event.correlation_id),
+        ("ce_causationid", &event.causation_id),
+        ("ce_authtype", actor.map_or("unknown", |actor| auth_type(actor.kind()))),
+        ("ce_authid", actor.map_or("", |actor| actor.id.as_str())),
+        ("traceparent", &event.trace_parent),
+        ("x-position", &position),
+        ("x-stream-epoch", stream_epoch),
+        ("x-schema-version", &schema_version),
+    ];
+    // CloudEvents attributes are never empty: one without a value is left out.
+    let present = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+    present.fold(OwnedHeaders::new_with_capacity(pairs.len()), |headers, (key, value)| {
+        headers.insert(Header { key, value: Some(value) })
+    })
+}
+
+/// The kind of actor, in the words of the CloudEvents extension "Auth Context".
+fn auth_type(kind: EventActorKind) -> &'static str {
+    match kind {
+        EventActorKind::System => "system",
+        EventActorKind::ApiKey => "service_account",
+        EventActorKind::Operator => "user",
+        EventActorKind::Unspecified => "unknown",
+    }
+}

@@ -1,0 +1,173 @@
+//! RoleService: roles here, permissions by the catalogue's own methods.
+
+use tonic::{Request, Response, Status};
+
+use super::{Create, OWN_PREFIX, Update};
+use crate::{
+    error::Result,
+    fields::{Fields, is_right_slug, ordered},
+    ids::OrganizationId,
+    permissions::Catalogue,
+    proto::v1::{self as pb, role_service_server::RoleService},
+    roles,
+    service::Service,
+};
+
+const UPDATABLE: [&str; 3] = ["display_name", "description", "permissions"];
+/// How many permissions and patterns a role may have.
+const PERMISSIONS_MAX: usize = 1_000;
+/// What may stand before the `*` of a pattern.
+const SEPARATORS: [char; 4] = [':', '.', '-', '_'];
+
+#[tonic::async_trait]
+impl RoleService for Service {
+    async fn create_permission(
+        &self,
+        request: Request<pb::CreatePermissionRequest>,
+    ) -> Result<Response<pb::CreatePermissionResponse>, Status> {
+        Catalogue(self).create(request).await
+    }
+
+    async fn get_permission(
+        &self,
+        request: Request<pb::GetPermissionRequest>,
+    ) -> Result<Response<pb::GetPermissionResponse>, Status> {
+        Catalogue(self).get(request).await
+    }
+
+    async fn list_permissions(
+        &self,
+        request: Request<pb::ListPermissionsRequest>,
+    ) -> Result<Response<pb::ListPermissionsResponse>, Status> {
+        Catalogue(self).list(request).await
+    }
+
+    async fn update_permission(
+        &self,
+        request: Request<pb::UpdatePermissionRequest>,
+    ) -> Result<Response<pb::UpdatePermissionResponse>, Status> {
+        Catalogue(self).update(request).await
+    }
+
+    async fn delete_permission(
+        &self,
+        request: Request<pb::DeletePermissionRequest>,
+    ) -> Result<Response<pb::DeletePermissionResponse>, Status> {
+        Catalogue(self).delete(request).await
+    }
+
+    async fn create_role(
+        &self,
+        request: Request<pb::CreateRoleRequest>,
+    ) -> Result<Response<pb::CreateRoleResponse>, Status> {
+        let (mut ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let organization_id = read_role(&mut fields, &request.organization_id, &request.slug);
+        fields.text("display_name", &request.display_name, 0..=200);
+        fields.text("description", &request.description, 0..=500);
+        let permissions = read_permissions(&mut fields, request.permissions);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let display_name = Some(request.display_name).filter(|name| !name.is_empty());
+        let input = Create {
+            organization_id,
+            display_name: display_name.unwrap_or_else(|| request.slug.clone()),
+            slug: request.slug,
+            description: request.description,
+            permissions,
+        };
+        let (role, revision) = self.write(ctx.tenant_id, async move |tx| roles::create(&ctx, tx, &input).await).await?;
+        Ok(Response::new(pb::CreateRoleResponse { role: Some((&role).into()), revision }))
+    }
+
+    async fn get_role(&self, request: Request<pb::GetRoleRequest>) -> Result<Response<pb::GetRoleResponse>, Status> {
+        let (ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let organization_id = fields.id_optional("organization_id", &request.organization_id);
+        fields.right_slug("slug", &request.slug);
+        fields.done()?;
+        let slug = request.slug;
+        let role = self.read(async move |tx| roles::get(tx, ctx.tenant_id, organization_id, &slug).await).await?;
+        Ok(Response::new(pb::GetRoleResponse { role: Some((&role).into()) }))
+    }
+
+    async fn list_roles(
+        &self,
+        request: Request<pb::ListRolesRequest>,
+    ) -> Result<Response<pb::ListRolesResponse>, Status> {
+        let (ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let organization_id = fields.id_optional("organization_id", &request.organization_id);
+        let page = fields.page(request.page_size, &request.page_token, format!("roles {organization_id:?}"))?;
+        fields.done()?;
+        let paged = self.read(async move |tx| roles::list(tx, ctx.tenant_id, organization_id, &page).await).await?;
+        Ok(Response::new(pb::ListRolesResponse {
+            roles: paged.items.iter().map(Into::into).collect(),
+            next_page_token: paged.next_page_token,
+        }))
+    }
+
+    async fn update_role(
+        &self,
+        request: Request<pb::UpdateRoleRequest>,
+    ) -> Result<Response<pb::UpdateRoleResponse>, Status> {
+        let (mut ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let role = request.role.unwrap_or_default();
+        let mask = fields.mask(request.update_mask, &UPDATABLE);
+        let input = fields.within("role", |fields| {
+            let organization_id = fields.id_optional("organization_id", &role.organization_id);
+            fields.right_slug("slug", &role.slug);
+            let display_name = mask.take("display_name", role.display_name);
+            display_name.iter().for_each(|name| fields.text("display_name", name, 1..=200));
+            let description = mask.take("description", role.description);
+            description.iter().for_each(|text| fields.text("description", text, 0..=500));
+            let permissions = mask.take("permissions", role.permissions);
+            let permissions = permissions.map(|permissions| read_permissions(fields, permissions));
+            Update { organization_id, slug: role.slug, etag: role.etag, display_name, description, permissions }
+        });
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let (role, revision) = self.write(ctx.tenant_id, async move |tx| roles::update(&ctx, tx, &input).await).await?;
+        Ok(Response::new(pb::UpdateRoleResponse { role: Some((&role).into()), revision }))
+    }
+
+    async fn delete_role(
+        &self,
+        request: Request<pb::DeleteRoleRequest>,
+    ) -> Result<Response<pb::DeleteRoleResponse>, Status> {
+        let (mut ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let organization_id = fields.id_optional("organization_id", &request.organization_id);
+        fields.right_slug("slug", &request.slug);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let slug = request.slug;
+        let ((), revision) =
+            self.write(ctx.tenant_id, async move |tx| roles::delete(&ctx, tx, organization_id, &slug).await).await?;
+        Ok(Response::new(pb::DeleteRoleResponse { revision }))
+    }
+}
+
+/// An organization's own roles begin with `org-`; the tenant's do not.
+fn read_role(fields: &mut Fields, organization_id: &str, slug: &str) -> Option<OrganizationId> {
+    fields.right_slug("slug", slug);
+    if organization_id.is_empty() && slug.starts_with(OWN_PREFIX) {
+        fields.wrong("slug", "begins with org-, which is for an organization's own roles");
+    } else if !organization_id.is_empty() && !slug.is_empty() && !slug.starts_with(OWN_PREFIX) {
+        fields.wrong("slug", "an organization's own role begins with org-");
+    }
+    fields.id_optional("organization_id", organization_id)
+}
+
+fn read_permissions(fields: &mut Fields, permissions: Vec<String>) -> Vec<String> {
+    fields.count("permissions", permissions.len(), 0..=PERMISSIONS_MAX);
+    for (index, entry) in permissions.iter().enumerate() {
+        let pattern = entry.strip_suffix('*').filter(|prefix| prefix.is_empty() || prefix.ends_with(SEPARATORS));
+        let fits = pattern.map_or_else(|| is_right_slug(entry), |prefix| prefix.is_empty() || is_right_slug(prefix));
+        if !fits {
+            fields.wrong(format!("permissions[{index}]"), "not a permission, a pattern such as invoices:* or *");
+        }
+    }
+    ordered(permissions)
+}

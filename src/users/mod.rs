@@ -1,0 +1,249 @@
+//! Users: persons and services known in a tenant.
+
+mod delete;
+mod rpc;
+mod store;
+mod suspend;
+mod wire;
+
+use std::collections::BTreeMap;
+
+pub use delete::delete;
+pub use suspend::{reactivate, suspend};
+
+use crate::{
+    clock::Timestamp,
+    context::Ctx,
+    db::{
+        FromRow, Json, Tx, Type,
+        page::{Page, Paged},
+    },
+    error::{Error, Reason, Result},
+    etag,
+    events::{self, Change},
+    fields::Email,
+    ids::{TenantId, UserId},
+};
+
+/// A person or service known in a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct User {
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// Its id.
+    pub id: UserId,
+    /// As it was given.
+    pub email: String,
+    /// As it is compared.
+    pub email_key: String,
+    /// For people.
+    pub display_name: String,
+    /// The application's own id.
+    pub external_id: Option<String>,
+    /// Where they stand.
+    pub status: Status,
+    /// Whatever the application keeps here.
+    pub metadata: Json<BTreeMap<String, String>>,
+    /// Counts its changes.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Where a user stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Status {
+    /// May act where their memberships say so.
+    Active,
+    /// Denied everywhere.
+    Suspended,
+    /// Gone for good.
+    Removed,
+}
+
+impl Status {
+    /// As it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// A user to create.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// Unique in the tenant.
+    pub email: Email,
+    /// For people.
+    pub display_name: String,
+    /// The application's own id.
+    pub external_id: Option<String>,
+    /// Whatever the application keeps here.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What to change of a user.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// Which.
+    pub id: UserId,
+    /// The etag that it must have, or empty.
+    pub etag: String,
+    /// A new address.
+    pub email: Option<Email>,
+    /// A new name.
+    pub display_name: Option<String>,
+    /// A new id of the application's, or none.
+    pub external_id: Option<Option<String>>,
+    /// New metadata, in place of all there is.
+    pub metadata: Option<BTreeMap<String, String>>,
+}
+
+/// What a user is looked up by.
+#[derive(Debug, Clone)]
+pub enum Key {
+    /// An e-mail address.
+    Email(Email),
+    /// The application's own id.
+    ExternalId(String),
+}
+
+/// Creates a user.
+pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<User> {
+    let user = new(ctx, input);
+    if let Some(external_id) = &user.external_id
+        && store::find_by_external_id(tx, ctx.tenant_id, external_id).await?.is_some()
+    {
+        return Err(external_id_taken());
+    }
+    if !store::insert(tx, &user).await? {
+        return Err(email_taken());
+    }
+    events::append(ctx, tx, vec![wire::created(&user)]).await?;
+    Ok(user)
+}
+
+/// The user with this address, who is created where there is none; locked until the transaction ends. The change, if
+/// any, is the caller's to append.
+pub async fn find_or_create(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    email: &Email,
+    display_name: &str,
+) -> Result<(User, Option<Change>)> {
+    if let Some(user) = store::lock_by_email(tx, ctx.tenant_id, &email.key).await? {
+        return Ok((user, None));
+    }
+    let (email, display_name) = (email.clone(), display_name.to_owned());
+    let user = new(ctx, &Create { email, display_name, external_id: None, metadata: BTreeMap::new() });
+    if store::insert(tx, &user).await? {
+        let created = wire::created(&user);
+        return Ok((user, Some(created)));
+    }
+    // Somebody else created them in between: that is committed now.
+    let user = store::lock_by_email(tx, ctx.tenant_id, &user.email_key).await?;
+    user.map(|user| (user, None)).ok_or_else(|| Error::new(Reason::Conflict, "the user was created and removed"))
+}
+
+fn new(ctx: &Ctx, input: &Create) -> User {
+    User {
+        tenant_id: ctx.tenant_id,
+        id: UserId::generate(),
+        email: input.email.original.clone(),
+        email_key: input.email.key.clone(),
+        display_name: input.display_name.clone(),
+        external_id: input.external_id.clone(),
+        status: Status::Active,
+        metadata: Json(input.metadata.clone()),
+        version: 1,
+        created_at: ctx.now,
+        updated_at: ctx.now,
+    }
+}
+
+/// One user, also a removed one.
+pub async fn get(tx: &mut Tx, tenant_id: TenantId, id: UserId) -> Result<User> {
+    store::get(tx, tenant_id, id).await?.ok_or_else(not_found)
+}
+
+/// One user other than a removed one, locked until the transaction ends: who is about to become a member or an owner
+/// is not removed or suspended meanwhile.
+pub async fn hold(tx: &mut Tx, tenant_id: TenantId, id: UserId) -> Result<User> {
+    let user = store::lock(tx, tenant_id, id).await?;
+    user.filter(|user| user.status != Status::Removed).ok_or_else(not_found)
+}
+
+/// The user with this key, other than a removed one.
+pub async fn lookup(tx: &mut Tx, tenant_id: TenantId, key: &Key) -> Result<User> {
+    let user = match key {
+        Key::Email(email) => store::find_by_email(tx, tenant_id, &email.key).await?,
+        Key::ExternalId(id) => store::find_by_external_id(tx, tenant_id, id).await?,
+    };
+    user.ok_or_else(not_found)
+}
+
+/// Users, oldest first.
+pub async fn list(tx: &mut Tx, tenant_id: TenantId, status: Option<Status>, page: &Page) -> Result<Paged<User>> {
+    let rows = store::list(tx, tenant_id, status, page.after()?, page.limit()).await?;
+    Ok(page.cut(rows, |user| user.id.to_string()))
+}
+
+/// Changes a user.
+pub async fn update(ctx: &Ctx, tx: &mut Tx, input: &Update) -> Result<User> {
+    let before = store::lock(tx, ctx.tenant_id, input.id).await?.ok_or_else(not_found)?;
+    if before.status == Status::Removed {
+        return Err(Error::illegal_transition("a user", "REMOVED", "UPDATED"));
+    }
+    etag::ensure(before.version, &input.etag)?;
+    let mut after = before.clone();
+    if let Some(email) = &input.email {
+        after.email.clone_from(&email.original);
+        after.email_key.clone_from(&email.key);
+    }
+    after.display_name = input.display_name.clone().unwrap_or(after.display_name);
+    after.external_id = input.external_id.clone().unwrap_or(after.external_id);
+    after.metadata = input.metadata.clone().map_or(after.metadata, Json);
+    if after == before {
+        return Ok(before);
+    }
+    ensure_free(tx, &before, &after).await?;
+    after.version += 1;
+    after.updated_at = ctx.now;
+    store::update(tx, &after).await?;
+    events::append(ctx, tx, vec![wire::updated(&before, &after)]).await?;
+    Ok(after)
+}
+
+/// Says which key is taken. Where two race, the store says that one is.
+async fn ensure_free(tx: &mut Tx, before: &User, after: &User) -> Result<()> {
+    if after.email_key != before.email_key
+        && store::find_by_email(tx, after.tenant_id, &after.email_key).await?.is_some()
+    {
+        return Err(email_taken());
+    }
+    if let Some(external_id) = &after.external_id
+        && after.external_id != before.external_id
+        && store::find_by_external_id(tx, after.tenant_id, external_id).await?.is_some()
+    {
+        return Err(external_id_taken());
+    }
+    Ok(())
+}
+
+fn not_found() -> Error {
+    Error::new(Reason::UserNotFound, "no such user")
+}
+
+fn email_taken() -> Error {
+    Error::new(Reason::EmailTaken, "another user has the e-mail address")
+}
+
+fn external_id_taken() -> Error {
+    Error::new(Reason::ExternalIdTaken, "another user has the external id")
+}

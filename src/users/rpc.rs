@@ -1,0 +1,154 @@
+//! UserService.
+
+use tonic::{Request, Response, Status};
+
+use super::{Create, Key, Update, wire};
+use crate::{
+    error::Result,
+    fields::Fields,
+    proto::v1::{self as pb, lookup_user_request, user_service_server::UserService},
+    service::Service,
+    users,
+};
+
+const UPDATABLE: [&str; 4] = ["email", "display_name", "external_id", "metadata"];
+
+#[tonic::async_trait]
+impl UserService for Service {
+    async fn create_user(
+        &self,
+        request: Request<pb::CreateUserRequest>,
+    ) -> Result<Response<pb::CreateUserResponse>, Status> {
+        let (mut ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let email = fields.email("email", &request.email);
+        fields.text("display_name", &request.display_name, 0..=200);
+        let external_id = fields.text_optional("external_id", request.external_id, 200);
+        fields.metadata("metadata", &request.metadata);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let input = Create { email, display_name: request.display_name, external_id, metadata: request.metadata };
+        let (user, revision) = self.write(ctx.tenant_id, async move |tx| users::create(&ctx, tx, &input).await).await?;
+        Ok(Response::new(pb::CreateUserResponse { user: Some((&user).into()), revision }))
+    }
+
+    async fn get_user(&self, request: Request<pb::GetUserRequest>) -> Result<Response<pb::GetUserResponse>, Status> {
+        let (ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let id = fields.id("user_id", &request.user_id);
+        fields.done()?;
+        let user = self.read(async move |tx| users::get(tx, ctx.tenant_id, id).await).await?;
+        Ok(Response::new(pb::GetUserResponse { user: Some((&user).into()) }))
+    }
+
+    async fn lookup_user(
+        &self,
+        request: Request<pb::LookupUserRequest>,
+    ) -> Result<Response<pb::LookupUserResponse>, Status> {
+        let (ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let key = match request.key {
+            Some(lookup_user_request::Key::Email(email)) => Some(Key::Email(fields.email("email", &email))),
+            Some(lookup_user_request::Key::ExternalId(id)) => {
+                fields.text("external_id", &id, 1..=200);
+                Some(Key::ExternalId(id))
+            }
+            None => {
+                fields.wrong("key", "required: email or external_id");
+                None
+            }
+        };
+        fields.done()?;
+        let user = self
+            .read(async move |tx| match &key {
+                Some(key) => users::lookup(tx, ctx.tenant_id, key).await,
+                None => Err(users::not_found()),
+            })
+            .await?;
+        Ok(Response::new(pb::LookupUserResponse { user: Some((&user).into()) }))
+    }
+
+    async fn list_users(
+        &self,
+        request: Request<pb::ListUsersRequest>,
+    ) -> Result<Response<pb::ListUsersResponse>, Status> {
+        let (ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let status = wire::status(fields.choice_optional("status", request.status));
+        let page = fields.page(request.page_size, &request.page_token, format!("users {status:?}"))?;
+        fields.done()?;
+        let paged = self.read(async move |tx| users::list(tx, ctx.tenant_id, status, &page).await).await?;
+        Ok(Response::new(pb::ListUsersResponse {
+            users: paged.items.iter().map(Into::into).collect(),
+            next_page_token: paged.next_page_token,
+        }))
+    }
+
+    async fn update_user(
+        &self,
+        request: Request<pb::UpdateUserRequest>,
+    ) -> Result<Response<pb::UpdateUserResponse>, Status> {
+        let (mut ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let user = request.user.unwrap_or_default();
+        let mask = fields.mask(request.update_mask, &UPDATABLE);
+        let input = fields.within("user", |fields| Update {
+            id: fields.id("user_id", &user.user_id),
+            etag: user.etag,
+            email: mask.take("email", user.email).map(|email| fields.email("email", &email)),
+            display_name: mask
+                .take("display_name", user.display_name)
+                .inspect(|name| fields.text("display_name", name, 0..=200)),
+            external_id: mask
+                .take("external_id", user.external_id)
+                .map(|id| fields.text_optional("external_id", id, 200)),
+            metadata: mask.take("metadata", user.metadata).inspect(|entries| fields.metadata("metadata", entries)),
+        });
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let (user, revision) = self.write(ctx.tenant_id, async move |tx| users::update(&ctx, tx, &input).await).await?;
+        Ok(Response::new(pb::UpdateUserResponse { user: Some((&user).into()), revision }))
+    }
+
+    async fn suspend_user(
+        &self,
+        request: Request<pb::SuspendUserRequest>,
+    ) -> Result<Response<pb::SuspendUserResponse>, Status> {
+        let (mut ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let id = fields.id("user_id", &request.user_id);
+        fields.reason(&mut ctx, request.reason);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let (user, revision) = self.write(ctx.tenant_id, async move |tx| users::suspend(&ctx, tx, id).await).await?;
+        Ok(Response::new(pb::SuspendUserResponse { user: Some((&user).into()), revision }))
+    }
+
+    async fn reactivate_user(
+        &self,
+        request: Request<pb::ReactivateUserRequest>,
+    ) -> Result<Response<pb::ReactivateUserResponse>, Status> {
+        let (mut ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let id = fields.id("user_id", &request.user_id);
+        fields.reason(&mut ctx, request.reason);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let (user, revision) = self.write(ctx.tenant_id, async move |tx| users::reactivate(&ctx, tx, id).await).await?;
+        Ok(Response::new(pb::ReactivateUserResponse { user: Some((&user).into()), revision }))
+    }
+
+    async fn delete_user(
+        &self,
+        request: Request<pb::DeleteUserRequest>,
+    ) -> Result<Response<pb::DeleteUserResponse>, Status> {
+        let (mut ctx, request) = self.open(request)?;
+        let mut fields = Fields::new();
+        let id = fields.id("user_id", &request.user_id);
+        fields.reason(&mut ctx, request.reason);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let (user, revision) = self.write(ctx.tenant_id, async move |tx| users::delete(&ctx, tx, id).await).await?;
+        Ok(Response::new(pb::DeleteUserResponse { user: Some((&user).into()), revision }))
+    }
+}

@@ -1,0 +1,39 @@
+//! Denying a user everywhere, and the end of that.
+
+use super::{Status, User, not_found, store, wire};
+use crate::{
+    context::Ctx,
+    db::Tx,
+    error::{Error, Result},
+    events,
+    ids::UserId,
+    memberships,
+};
+
+/// Denies a user everywhere at once. Fails with `LAST_OWNER` where an organization would lose its last active owner.
+pub async fn suspend(ctx: &Ctx, tx: &mut Tx, id: UserId) -> Result<User> {
+    memberships::lock_owned_by(tx, ctx.tenant_id, id).await?;
+    let before = store::lock(tx, ctx.tenant_id, id).await?.ok_or_else(not_found)?;
+    match before.status {
+        Status::Active => {}
+        Status::Suspended => return Ok(before),
+        Status::Removed => return Err(Error::illegal_transition("a user", "REMOVED", "SUSPENDED")),
+    }
+    memberships::ensure_owners_without(tx, ctx.tenant_id, id).await?;
+    let after = store::set_status(tx, &before, Status::Suspended, ctx.now).await?;
+    events::append(ctx, tx, vec![wire::suspended(&before, &after)]).await?;
+    Ok(after)
+}
+
+/// Ends a suspension.
+pub async fn reactivate(ctx: &Ctx, tx: &mut Tx, id: UserId) -> Result<User> {
+    let before = store::lock(tx, ctx.tenant_id, id).await?.ok_or_else(not_found)?;
+    match before.status {
+        Status::Suspended => {}
+        Status::Active => return Ok(before),
+        Status::Removed => return Err(Error::illegal_transition("a user", "REMOVED", "ACTIVE")),
+    }
+    let after = store::set_status(tx, &before, Status::Active, ctx.now).await?;
+    events::append(ctx, tx, vec![wire::reactivated(&before, &after)]).await?;
+    Ok(after)
+}

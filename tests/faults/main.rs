@@ -1,0 +1,18 @@
+//! Real processes that are killed, stopped and cut off, on real engines and a real Kafka.
+
+use tokio::sync::{Mutex, MutexGuard};
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod gap;
+mod history;
+mod newcomer;
+mod replicas;
+
+/// These tests measure, kill and wait: one at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+async fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().await
+}

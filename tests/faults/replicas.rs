@@ -1,0 +1,107 @@
+//! Two replicas on one PostgreSQL: what one writes, the other answers by.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    Caller, Database, Engine,
+    process::{Process, free_port},
+    text,
+};
+
+const ROUNDS: usize = 200;
+
+/// An organization with one member, whose grant comes and goes.
+struct House {
+    organization: String,
+    user: String,
+    membership: String,
+}
+
+impl House {
+    async fn build(caller: &Caller) -> Self {
+        caller.call("RoleService/CreatePermission", json!({"slug": "docs:read"})).await;
+        let created = caller.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
+        let organization = text(&created["organization"]["organizationId"]);
+        let member = json!({"organizationId": organization, "member": {"email": "ada@example.com"}});
+        let added = caller.call("MembershipService/AddMember", member).await;
+        let membership = &added["membership"];
+        Self { organization, user: text(&membership["userId"]), membership: text(&membership["membershipId"]) }
+    }
+
+    /// Grants a document; answers the revision.
+    async fn grant(&self, caller: &Caller, document: &str) -> Value {
+        let grant = json!({"organizationId": self.organization, "principal": {"membershipId": self.membership},
+            "resource": {"type": "doc", "id": document}, "permission": "docs:read"});
+        caller.call("GrantService/SetGrant", grant).await["revision"].clone()
+    }
+
+    async fn check(&self, caller: &Caller, document: &str, consistency: Value) -> bool {
+        let check = json!({"organizationId": self.organization, "userId": self.user, "permission": "docs:read",
+            "resource": {"type": "doc", "id": document}, "consistency": consistency});
+        caller.call("AuthorizationService/Check", check).await["allowed"].as_bool().unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_on_one_is_seen_on_the_other() {
+    let _alone = crate::alone().await;
+    let database = Database::fresh(Engine::Postgres).await;
+    let first = Process::start(free_port(), &database.arguments());
+    let second = Process::start(free_port(), &database.arguments());
+    let a = Caller::connect(&first.address, first.first_key.clone()).await;
+    let b = Caller::connect(&second.address, first.first_key.clone()).await;
+    let house = House::build(&a).await;
+    assert!(!house.check(&b, "warm", json!({})).await);
+
+    for round in 0..ROUNDS {
+        let document = format!("with-{round}");
+        let revision = house.grant(&a, &document).await;
+        assert!(house.check(&b, &document, json!({"atLeastAsFresh": revision})).await, "round {round}");
+        let document = format!("full-{round}");
+        house.grant(&a, &document).await;
+        assert!(house.check(&b, &document, json!({"fullyConsistent": true})).await, "round {round}");
+        let document = format!("own-{round}");
+        house.grant(&b, &document).await;
+        assert!(house.check(&b, &document, json!({})).await, "a write's own replica includes it, round {round}");
+    }
+
+    let mut delays = Vec::with_capacity(ROUNDS);
+    for round in 0..ROUNDS {
+        let document = format!("without-{round}");
+        house.grant(&a, &document).await;
+        let begin = Instant::now();
+        while !house.check(&b, &document, json!({})).await {
+            assert!(begin.elapsed() < Duration::from_secs(5), "round {round}");
+        }
+        delays.push(begin.elapsed());
+    }
+    delays.sort();
+    let at = |share: f64| delays[(share * (ROUNDS - 1) as f64) as usize];
+    println!("visible on the other replica without a revision: p50 {:?}, p99 {:?}", at(0.5), at(0.99));
+    assert!(at(0.99) <= Duration::from_millis(100), "p99 {:?}", at(0.99));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_leader_dies_the_other_one_numbers_on() {
+    let _alone = crate::alone().await;
+    let database = Database::fresh(Engine::Postgres).await;
+    let mut first = Process::start(free_port(), &database.arguments());
+    let second = Process::start(free_port(), &database.arguments());
+    let b = Caller::connect(&second.address, first.first_key.clone()).await;
+    b.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
+    first.kill();
+    b.call("OrganizationService/CreateOrganization", json!({"slug": "beta"})).await;
+    let begin = Instant::now();
+    loop {
+        let events = b.events("").await;
+        let last = events.last().map(|event| text(&event["position"]).parse::<usize>().unwrap());
+        if events.len() == 10 {
+            assert_eq!(last, Some(10), "without a gap");
+            break;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20), "{} events are numbered", events.len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,138 @@
+//! Memberships and the owner floor, over gRPC.
+
+use serde_json::{Value, json};
+
+use crate::{
+    on_both_engines,
+    support::{Caller, Engine, TestServer, text},
+};
+
+/// An organization with one owner: its id, and the owner's membership.
+async fn organization(caller: &Caller) -> (String, String) {
+    let created = caller
+        .call(
+            "OrganizationService/CreateOrganization",
+            json!({
+                "slug": "acme", "initialOwners": [{"email": "ada@example.com"}],
+            }),
+        )
+        .await;
+    (text(&created["organization"]["organizationId"]), text(&created["ownerMembershipIds"][0]))
+}
+
+async fn add(caller: &Caller, organization: &str, email: &str, roles: Value) -> Value {
+    let member = json!({"email": email, "roles": roles});
+    caller.call("MembershipService/AddMember", json!({"organizationId": organization, "member": member})).await
+}
+
+on_both_engines! {
+    async fn a_person_not_known_becomes_a_user_and_is_a_member_once(server) {
+        let (id, _) = organization(&server.root).await;
+        let added = add(&server.root, &id, " Bob@Example.com ", json!([])).await;
+        assert_eq!(added["userCreated"], true);
+        assert_eq!(added["membership"]["roles"][0]["role"], "member");
+        let again = json!({"organizationId": id, "member": {"email": "bob@example.com"}});
+        server.root.refused("MembershipService/AddMember", again, "ALREADY_MEMBER").await;
+        let found = server.root.call("UserService/LookupUser", json!({"email": "BOB@example.com"})).await;
+        assert_eq!(found["user"]["userId"], added["membership"]["userId"]);
+        assert_eq!(found["user"]["email"], "Bob@Example.com");
+    }
+
+    async fn the_last_active_owner_stays_on_every_path(server) {
+        let (id, owner) = organization(&server.root).await;
+        let mine = json!({"organizationId": id, "membershipId": owner});
+        let with = |key: &str, value: Value| {
+            let mut request = mine.clone();
+            request[key] = value;
+            request
+        };
+        let user = server.root.call("MembershipService/GetMembership", mine.clone()).await;
+        let user = json!({"userId": user["membership"]["userId"]});
+        let before = server.root.events(&id).await.len();
+        for attempt in 0..2 {
+            server.root.refused("MembershipService/RemoveMember", mine.clone(), "LAST_OWNER").await;
+            server.root.refused("MembershipService/SuspendMembership", mine.clone(), "LAST_OWNER").await;
+            server.root.refused("MembershipService/SetRoles", with("roles", json!(["admin"])), "LAST_OWNER").await;
+            server.root.refused("UserService/SuspendUser", user.clone(), "LAST_OWNER").await;
+            server.root.refused("UserService/DeleteUser", user.clone(), "LAST_OWNER").await;
+            if attempt == 0 {
+                server.root.refused("MembershipService/RevokeRole", with("role", json!("owner")), "LAST_OWNER").await;
+                server.root.call("MembershipService/AssignRole", with("role", json!("member"))).await;
+                server.root.refused("MembershipService/RevokeRole", with("role", json!("owner")), "LAST_OWNER").await;
+                // A suspended owner does not count.
+                let other = add(&server.root, &id, "bob@example.com", json!(["owner"])).await;
+                let other = json!({"organizationId": id, "membershipId": other["membership"]["membershipId"]});
+                server.root.call("MembershipService/SuspendMembership", other).await;
+            }
+        }
+        assert_eq!(server.root.events(&id).await.len(), before + 3, "what was refused says nothing");
+        let second = add(&server.root, &id, "eve@example.com", json!(["owner"])).await;
+        assert_eq!(second["membership"]["status"], "MEMBERSHIP_STATUS_ACTIVE");
+        server.root.call("UserService/DeleteUser", user).await;
+    }
+
+    async fn a_membership_keeps_its_last_role(server) {
+        let (id, _) = organization(&server.root).await;
+        let bob = add(&server.root, &id, "bob@example.com", json!([])).await;
+        let revoke =
+            json!({"organizationId": id, "membershipId": bob["membership"]["membershipId"], "role": "member"});
+        server.root.refused("MembershipService/RevokeRole", revoke, "LAST_ROLE").await;
+    }
+
+    async fn a_removed_member_comes_back_as_somebody_new(server) {
+        let (id, _) = organization(&server.root).await;
+        let team = server.root.call("TeamService/CreateTeam", json!({"organizationId": id, "name": "core"})).await;
+        let team = text(&team["team"]["teamId"]);
+        let member = json!({"email": "bob@example.com", "roles": ["admin"], "teamIds": [team]});
+        let request = json!({"organizationId": id, "member": member});
+        let first = server.root.call("MembershipService/AddMember", request).await;
+        let membership = text(&first["membership"]["membershipId"]);
+        let which = json!({"organizationId": id, "membershipId": membership});
+        let removed = server.root.call("MembershipService/RemoveMember", which.clone()).await;
+        assert_eq!(removed["membership"]["status"], "MEMBERSHIP_STATUS_REMOVED");
+        assert_eq!(removed["membership"]["roles"], json!([]));
+        server.root.refused("MembershipService/ReactivateMembership", which.clone(), "ILLEGAL_TRANSITION").await;
+        let types: Vec<_> = server.root.events(&id).await.iter().map(|event| text(&event["type"])).collect();
+        assert_eq!(types[5..], ["membership.removed", "team.member_removed"]);
+        let second = add(&server.root, &id, "bob@example.com", json!([])).await;
+        assert_eq!(second["userCreated"], false);
+        assert_ne!(second["membership"]["membershipId"], first["membership"]["membershipId"]);
+        assert_eq!(second["membership"]["roles"].as_array().unwrap().len(), 1);
+        let members = server.root.list("TeamService/ListTeamMembers", json!({"organizationId": id, "teamId": team}),
+            "teamMembers").await;
+        assert!(members.is_empty());
+    }
+
+    async fn a_batch_answers_each_entry_by_itself(server) {
+        let (id, _) = organization(&server.root).await;
+        let members = json!([
+            {"email": "a@example.com"}, {"email": "not an address"}, {"email": "ada@example.com"},
+            {"email": "b@example.com", "roles": ["nobody"]}, {"email": "a@example.com"},
+            {"email": "c@example.com", "roles": ["developer"]},
+        ]);
+        let request = json!({"organizationId": id, "members": members});
+        let answer = server.root.call("MembershipService/BatchAddMembers", request).await;
+        let outcomes: Vec<_> = answer["results"].as_array().unwrap().iter()
+            .map(|result| result["error"]["reason"].as_str().unwrap_or("added").to_owned()).collect();
+        assert_eq!(outcomes,
+            ["added", "INVALID_REQUEST", "ALREADY_MEMBER", "ROLE_NOT_FOUND", "ALREADY_MEMBER", "added"]);
+        let lookup = json!({"email": "b@example.com"});
+        server.root.refused("UserService/LookupUser", lookup, "USER_NOT_FOUND").await;
+        let sequences: Vec<_> = server.root.events(&id).await.iter().map(|event| text(&event["sequence"])).collect();
+        assert_eq!(sequences, ["1", "2", "3", "4"]);
+    }
+
+    async fn a_user_is_deleted_with_every_membership(server) {
+        let (id, _) = organization(&server.root).await;
+        let bob = add(&server.root, &id, "bob@example.com", json!([])).await;
+        let user = json!({"userId": bob["membership"]["userId"]});
+        let deleted = server.root.call("UserService/DeleteUser", user.clone()).await;
+        assert_eq!(deleted["user"]["status"], "USER_STATUS_REMOVED");
+        server.root.refused("UserService/ReactivateUser", user.clone(), "ILLEGAL_TRANSITION").await;
+        let listed = server.root.list("MembershipService/ListMemberships",
+            json!({"userId": user["userId"], "status": "MEMBERSHIP_STATUS_REMOVED"}), "memberships").await;
+        assert_eq!(listed.len(), 1);
+        let again = add(&server.root, &id, "bob@example.com", json!([])).await;
+        assert_eq!(again["userCreated"], true, "the address is free again");
+    }
+}

@@ -1,0 +1,370 @@
+//! Tenants, over gRPC; and what every event says, of whatever noun.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::{
+    on_both_engines,
+    support::{Caller, Engine, TestServer, bad_fields, text},
+};
+
+/// Calls that change something, each with the type of its event and the fields that it changes; words with `$` are the
+/// ids of what was made before, under the name of its kind.
+const LIFE: &[(&str, &str, &str, &[&str])] = &[
+    (
+        "TenantService/UpdateTenant",
+        r#"{"tenant": {"tenantId": "$tenant", "displayName": "A"}, "updateMask": "displayName"}"#,
+        "tenant.updated",
+        &["display_name"],
+    ),
+    ("ApiKeyService/CreateApiKey", r#"{"name": "k", "scopes": ["users:read"]}"#, "api_key.created", &[]),
+    ("ApiKeyService/RotateApiKey", r#"{"apiKeyId": "$api_key"}"#, "api_key.rotated", &["expire_time"]),
+    ("ApiKeyService/RevokeApiKey", r#"{"apiKeyId": "$api_key"}"#, "api_key.revoked", &["revoke_time"]),
+    ("UserService/CreateUser", r#"{"email": "ada@example.com"}"#, "user.created", &[]),
+    (
+        "UserService/UpdateUser",
+        r#"{"user": {"userId": "$user", "displayName": "Ada", "externalId": "7", "metadata": {"a": "b"}},
+            "updateMask": "displayName,externalId,metadata"}"#,
+        "user.updated",
+        &["display_name", "external_id", "metadata"],
+    ),
+    ("UserService/SuspendUser", r#"{"userId": "$user", "reason": "R"}"#, "user.suspended", &["status"]),
+    ("UserService/ReactivateUser", r#"{"userId": "$user", "reason": "R"}"#, "user.reactivated", &["status"]),
+    ("RoleService/CreatePermission", r#"{"slug": "docs:read"}"#, "permission.created", &[]),
+    (
+        "RoleService/UpdatePermission",
+        r#"{"permission": {"slug": "docs:read", "description": "D"}, "updateMask": "description"}"#,
+        "permission.updated",
+        &["description"],
+    ),
+    ("OrganizationService/CreateOrganization", r#"{"slug": "acme"}"#, "organization.created", &[]),
+    (
+        "OrganizationService/UpdateOrganization",
+        r#"{"organization": {"organizationId": "$organization", "slug": "beta"}, "updateMask": "slug"}"#,
+        "organization.updated",
+        &["slug"],
+    ),
+    (
+        "OrganizationService/SuspendOrganization",
+        r#"{"organizationId": "$organization", "reason": "R"}"#,
+        "organization.suspended",
+        &["status"],
+    ),
+    (
+        "OrganizationService/ReactivateOrganization",
+        r#"{"organizationId": "$organization", "reason": "R"}"#,
+        "organization.reactivated",
+        &["status"],
+    ),
+    ("RoleService/CreateRole", r#"{"organizationId": "$organization", "slug": "org-x"}"#, "role.created", &[]),
+    (
+        "RoleService/UpdateRole",
+        r#"{"role": {"organizationId": "$organization", "slug": "org-x", "description": "D"},
+            "updateMask": "description"}"#,
+        "role.updated",
+        &["description"],
+    ),
+    (
+        "RoleService/UpdateRole",
+        r#"{"role": {"organizationId": "$organization", "slug": "org-x", "permissions": ["docs:read"]},
+            "updateMask": "permissions"}"#,
+        "role.permissions_changed",
+        &["permissions"],
+    ),
+    (
+        "MembershipService/AddMember",
+        r#"{"organizationId": "$organization", "member": {"userId": "$user"}}"#,
+        "membership.created",
+        &[],
+    ),
+    (
+        "MembershipService/AssignRole",
+        r#"{"organizationId": "$organization", "membershipId": "$membership", "role": "org-x"}"#,
+        "membership.role_assigned",
+        &["roles"],
+    ),
+    (
+        "MembershipService/RevokeRole",
+        r#"{"organizationId": "$organization", "membershipId": "$membership", "role": "org-x"}"#,
+        "membership.role_revoked",
+        &["roles"],
+    ),
+    (
+        "MembershipService/SetRoles",
+        r#"{"organizationId": "$organization", "membershipId": "$membership", "roles": ["guest"]}"#,
+        "membership.roles_changed",
+        &["roles"],
+    ),
+    (
+        "MembershipService/SuspendMembership",
+        r#"{"organizationId": "$organization", "membershipId": "$membership", "reason": "R"}"#,
+        "membership.suspended",
+        &["status", "status_reason"],
+    ),
+    (
+        "MembershipService/ReactivateMembership",
+        r#"{"organizationId": "$organization", "membershipId": "$membership", "reason": "R"}"#,
+        "membership.reactivated",
+        &["status"],
+    ),
+    ("TeamService/CreateTeam", r#"{"organizationId": "$organization", "name": "top"}"#, "team.created", &[]),
+    (
+        "TeamService/UpdateTeam",
+        r#"{"team": {"organizationId": "$organization", "teamId": "$team", "name": "Top", "description": "D"},
+            "updateMask": "name,description"}"#,
+        "team.updated",
+        &["name", "description"],
+    ),
+    (
+        "TeamService/CreateTeam",
+        r#"{"organizationId": "$organization", "name": "low", "parentTeamId": "$team"}"#,
+        "team.created",
+        &[],
+    ),
+    (
+        "TeamService/MoveTeam",
+        r#"{"organizationId": "$organization", "teamId": "$team"}"#,
+        "team.moved",
+        &["parent_team_id"],
+    ),
+    (
+        "TeamService/AssignTeamRole",
+        r#"{"organizationId": "$organization", "teamId": "$team", "role": "guest"}"#,
+        "team.role_assigned",
+        &["roles"],
+    ),
+    (
+        "TeamService/RevokeTeamRole",
+        r#"{"organizationId": "$organization", "teamId": "$team", "role": "guest"}"#,
+        "team.role_revoked",
+        &["roles"],
+    ),
+    (
+        "TeamService/AddTeamMember",
+        r#"{"organizationId": "$organization", "teamId": "$team", "membershipId": "$membership"}"#,
+        "team.member_added",
+        &[],
+    ),
+    (
+        "TeamService/UpdateTeamMember",
+        r#"{"organizationId": "$organization", "teamId": "$team", "membershipId": "$membership",
+            "role": "TEAM_MEMBER_ROLE_MAINTAINER"}"#,
+        "team.member_updated",
+        &["role"],
+    ),
+    (
+        "TeamService/RemoveTeamMember",
+        r#"{"organizationId": "$organization", "teamId": "$team", "membershipId": "$membership"}"#,
+        "team.member_removed",
+        &[],
+    ),
+    (
+        "GrantService/SetGrant",
+        r#"{"organizationId": "$organization", "principal": {"teamId": "$team"},
+            "resource": {"type": "doc", "id": "1"}, "permission": "docs:read", "endTime": "9000-01-01T00:00:00Z"}"#,
+        "grant.created",
+        &[],
+    ),
+    (
+        "GrantService/SetGrant",
+        r#"{"organizationId": "$organization", "principal": {"teamId": "$team"},
+            "resource": {"type": "doc", "id": "1"}, "permission": "docs:read"}"#,
+        "grant.updated",
+        &["end_time"],
+    ),
+    ("GrantService/RevokeGrant", r#"{"organizationId": "$organization", "grantId": "$grant"}"#, "grant.revoked", &[]),
+    ("TeamService/DeleteTeam", r#"{"organizationId": "$organization", "teamId": "$team"}"#, "team.deleted", &[]),
+    (
+        "MembershipService/RemoveMember",
+        r#"{"organizationId": "$organization", "membershipId": "$membership", "reason": "S"}"#,
+        "membership.removed",
+        &["status", "roles", "status_reason"],
+    ),
+    ("RoleService/DeleteRole", r#"{"organizationId": "$organization", "slug": "org-x"}"#, "role.deleted", &[]),
+    ("RoleService/DeletePermission", r#"{"slug": "docs:read"}"#, "permission.deleted", &[]),
+    (
+        "OrganizationService/DeleteOrganization",
+        r#"{"organizationId": "$organization", "reason": "R"}"#,
+        "organization.deleted",
+        &["status", "delete_time"],
+    ),
+    ("UserService/DeleteUser", r#"{"userId": "$user", "reason": "R"}"#, "user.deleted", &["status"]),
+];
+
+/// Where the state is in the data of an event of this type.
+fn state<'e>(event: &'e Value, name: &str, which: &str) -> &'e Value {
+    let mut field = String::new();
+    for part in name.split(['.', '_']) {
+        let (first, rest) = part.split_at(1);
+        field += &if field.is_empty() { part.to_owned() } else { first.to_uppercase() + rest };
+    }
+    &event[field][which]
+}
+
+async fn create(caller: &Caller, slug: &str) -> Value {
+    caller.call("TenantService/CreateTenant", json!({"slug": slug})).await["tenant"].clone()
+}
+
+on_both_engines! {
+    async fn a_tenant_is_created_with_its_built_in_roles(server) {
+        let request = json!({"slug": "acme-prod", "displayName": "Acme", "requestId": "req-1"});
+        let tenant = server.root.call("TenantService/CreateTenant", request).await["tenant"].clone();
+        assert_eq!((&tenant["slug"], &tenant["displayName"]), (&json!("acme-prod"), &json!("Acme")));
+        assert_eq!(tenant["createTime"], tenant["updateTime"]);
+        let which = json!({"tenantId": tenant["tenantId"]});
+        assert_eq!(server.root.call("TenantService/GetTenant", which).await["tenant"], tenant);
+        let mut there = server.root.clone();
+        there.client.tenant = Some(text(&tenant["tenantId"]));
+        assert_eq!(there.call("TenantService/GetTenant", json!({})).await["tenant"], tenant, "the one of the call");
+        let events = there.events(&text(&tenant["tenantId"])).await;
+        let types: Vec<_> = events.iter().map(|event| text(&event["type"])).collect();
+        assert_eq!(types[0], "tenant.created");
+        assert!(types.len() == 7 && types[1..].iter().all(|name| name == "role.created"));
+        assert!(events.iter().all(|event| event["requestId"] == "req-1"
+            && event["correlationId"] == events[0]["eventId"] && event["tenantId"] == tenant["tenantId"]));
+        let roles = there.list("RoleService/ListRoles", json!({}), "roles").await;
+        let slugs: Vec<_> = roles.iter().map(|role| text(&role["slug"])).collect();
+        assert_eq!(slugs, ["admin", "billing-admin", "developer", "guest", "member", "owner"]);
+        assert!(roles.iter().all(|role| role["builtIn"] == true));
+    }
+
+    async fn a_tenant_is_called_by_its_slug_where_it_has_no_name(server) {
+        assert_eq!(create(&server.root, "acme").await["displayName"], "acme");
+        let rename = |slug: &str| json!({"slug": slug});
+        server.root.refused("TenantService/CreateTenant", rename("acme"), "SLUG_TAKEN").await;
+        for bad in ["a", "-ab", "a--b", "Acme", "a_b", "a b", "ä1"] {
+            let status = server.root.refused("TenantService/CreateTenant", rename(bad), "INVALID_REQUEST").await;
+            assert_eq!(bad_fields(&status), ["slug"], "{bad}");
+        }
+        let [longest, longer] = [63, 64].map(|length| "a".repeat(length));
+        create(&server.root, &longest).await;
+        server.root.refused("TenantService/CreateTenant", rename(&longer), "INVALID_REQUEST").await;
+    }
+
+    async fn a_tenant_changes_by_mask_and_etag(server) {
+        let tenant = create(&server.root, "acme").await;
+        let other = create(&server.root, "other").await;
+        let update = |change: Value, mask: &str| {
+            let mut request = json!({"tenant": {"tenantId": tenant["tenantId"]}, "updateMask": mask});
+            request["tenant"].as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            request
+        };
+        let change = json!({"slug": "beta", "displayName": "not named", "etag": tenant["etag"]});
+        let changed = server.root.call("TenantService/UpdateTenant", update(change.clone(), "slug")).await;
+        assert_eq!((&changed["tenant"]["slug"], &changed["tenant"]["displayName"]), (&json!("beta"), &json!("acme")));
+        assert_ne!(changed["tenant"]["etag"], tenant["etag"]);
+        server.root.refused("TenantService/UpdateTenant", update(change, "slug"), "ETAG_MISMATCH").await;
+        let taken = update(json!({"slug": other["slug"]}), "slug");
+        server.root.refused("TenantService/UpdateTenant", taken, "SLUG_TAKEN").await;
+        server.clock.advance(Duration::from_secs(1));
+        let same = server.root.call("TenantService/UpdateTenant", update(json!({"slug": "beta"}), "slug")).await;
+        assert_eq!(same["tenant"], changed["tenant"], "what changes nothing moves no time");
+        let name = ("displayName", "tenant.display_name");
+        for (mask, field) in [("", "update_mask"), ("createTime", "update_mask"), name] {
+            let request = update(json!({}), mask);
+            let status = server.root.refused("TenantService/UpdateTenant", request, "INVALID_REQUEST").await;
+            assert_eq!(bad_fields(&status), [field], "{mask:?}");
+        }
+    }
+
+    async fn all_tenants_are_listed_once(server) {
+        for slug in ["t1", "t2", "t3", "t4"] {
+            create(&server.root, slug).await;
+        }
+        for size in 1..=6 {
+            let tenants = server.root.list("TenantService/ListTenants", json!({"pageSize": size}), "tenants").await;
+            let slugs: Vec<_> = tenants.iter().map(|tenant| text(&tenant["slug"])).collect();
+            assert_eq!(slugs, ["default", "t1", "t2", "t3", "t4"], "pages of {size}");
+        }
+    }
+
+    async fn only_a_platform_key_names_another_tenant(server) {
+        let tenant = create(&server.root, "acme").await;
+        let own = server.root.call("TenantService/GetTenant", json!({})).await;
+        let unknown = roster::ids::TenantId::generate().to_string();
+        let mut platform = server.root.clone();
+        platform.client.tenant = Some(text(&tenant["tenantId"]));
+        platform.call("UserService/CreateUser", json!({"email": "ada@example.com"})).await;
+        let lookup = || json!({"email": "ada@example.com"});
+        platform.call("UserService/LookupUser", lookup()).await;
+        server.root.refused("UserService/LookupUser", lookup(), "USER_NOT_FOUND").await;
+        for nonsense in [unknown.as_str(), "acme", "nonsense"] {
+            platform.client.tenant = Some(nonsense.to_owned());
+            platform.refused("UserService/ListUsers", json!({}), "TENANT_NOT_FOUND").await;
+        }
+        let mut everything = server.caller(&["*"]).await;
+        for named in [text(&tenant["tenantId"]), unknown, "nonsense".to_owned()] {
+            everything.client.tenant = Some(named);
+            everything.refused("UserService/ListUsers", json!({}), "TENANT_NOT_FOUND").await;
+        }
+        everything.client.tenant = Some(text(&own["tenant"]["tenantId"]));
+        everything.call("UserService/ListUsers", json!({})).await;
+    }
+
+    async fn every_change_says_what_it_changed(server) {
+        let own = server.root.call("TenantService/GetTenant", json!({})).await;
+        let tenant = text(&own["tenant"]["tenantId"]);
+        let mut ids = vec![("$tenant".to_owned(), tenant.clone())];
+        for (index, (method, template, name, changed)) in LIFE.iter().enumerate() {
+            let request = ids.iter().rev().fold((*template).to_owned(), |text, (word, id)| text.replace(word, id));
+            let mut request: Value = serde_json::from_str(&request).unwrap();
+            let request_id = format!("request-{index}");
+            request["requestId"] = json!(request_id);
+            let answer = server.root.call(method, request.clone()).await;
+            if *name == "organization.created" {
+                ids.push(("$organization".to_owned(), text(&answer["organization"]["organizationId"])));
+            }
+
+            let mut events = server.root.events(&tenant).await;
+            if let Some((_, id)) = ids.iter().find(|(word, _)| word == "$organization") {
+                events.extend(server.root.events(id).await);
+            }
+            let mine: Vec<_> = events.iter().filter(|event| event["requestId"] == request_id.as_str()).collect();
+            let event = mine.iter().find(|event| event["type"] == *name)
+                .unwrap_or_else(|| panic!("{method} {request} emitted {mine:?}"));
+            assert_eq!(event["changedFields"], json!(changed), "{method} {request}");
+            assert_eq!(event["reason"], request["reason"].as_str().unwrap_or_default(), "{method}");
+            let (before, after) = (state(event, name, "before"), state(event, name, "after"));
+            let verb = name.split('.').nth(1).unwrap();
+            let (has_before, has_after) = match (*name, verb) {
+                (_, "created" | "member_added") => (false, true),
+                ("organization.deleted" | "user.deleted" | "membership.removed", _) => (true, true),
+                ("grant.revoked", _) | (_, "deleted" | "member_removed") => (true, false),
+                _ => (true, true),
+            };
+            assert_eq!((before.is_object(), after.is_object()), (has_before, has_after), "{name}: {event}");
+            let subject = &event["subject"];
+            let kind = text(&subject["kind"]);
+            let expected = if verb.starts_with("member_") { "team_member" } else { name.split('.').next().unwrap() };
+            assert_eq!(kind, expected, "{name}");
+            assert_eq!(event["actor"]["kind"], "EVENT_ACTOR_KIND_API_KEY");
+            if verb == "created" {
+                let word = format!("${kind}");
+                ids.retain(|(known, _)| *known != word);
+                ids.push((word, text(&subject["id"])));
+            }
+        }
+        let (_, organization) = ids.iter().find(|(word, _)| word == "$organization").unwrap();
+        let mut log = server.root.events(&tenant).await;
+        log.extend(server.root.events(organization).await);
+        let seen: BTreeSet<_> = log.iter().map(|event| event["type"].as_str().unwrap()).collect();
+        assert_eq!(seen, roster::events::TYPES.iter().copied().collect());
+    }
+}
+
+// Findings: the id of a stream is read by its number alone.
+on_both_engines! {
+    async fn the_stream_of_another_tenant_is_a_tenant_that_is_not_found(server) {
+        let tenant = create(&server.root, "acme").await;
+        let stream = json!({"streamId": tenant["tenantId"]});
+        server.root.refused("EventService/ListEvents", stream, "TENANT_NOT_FOUND").await;
+    }
+
+    async fn a_stream_has_one_id(server) {
+        let acme = server.root.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
+        let id = text(&acme["organization"]["organizationId"]);
+        let disguised = json!({"streamId": id.replace("org_", "tenant_")});
+        server.root.refused("EventService/ListEvents", disguised, "TENANT_NOT_FOUND").await;
+    }
+}
