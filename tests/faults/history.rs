@@ -1,6 +1,7 @@
 //! Eight years of real membership changes, through everything: gRPC, both engines, Kafka, and faults.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -63,21 +64,61 @@ fn topic() -> String {
     format!("history-{}", uuid::Uuid::now_v7().simple())
 }
 
-/// Kills and starts the service again, at moments that nobody chose, until the replay is through.
-fn torment(service: &mut Process, port: u16, arguments: &[String], replay: &mut Child) -> u32 {
+/// How far a replay has come, by the file in which it keeps what was acknowledged.
+struct Acknowledged {
+    checkpoint: PathBuf,
+    /// The numbers of each organization's changes, in order.
+    changes: BTreeMap<String, Vec<u64>>,
+}
+
+impl Acknowledged {
+    fn by(checkpoint: PathBuf) -> Self {
+        let mut changes = BTreeMap::<String, Vec<u64>>::new();
+        for line in std::fs::read_to_string(data().join("changes.jsonl")).unwrap().lines() {
+            let change: serde_json::Value = serde_json::from_str(line).unwrap();
+            changes.entry(change["org"].as_str().unwrap().to_owned()).or_default().push(change["n"].as_u64().unwrap());
+        }
+        Self { checkpoint, changes }
+    }
+
+    /// Of all changes, the part that the file has: 0 to 1.
+    fn part(&self) -> f64 {
+        let Ok(text) = std::fs::read(&self.checkpoint) else { return 0.0 };
+        let last: BTreeMap<String, u64> = serde_json::from_slice(&text).unwrap();
+        let done = |(org, n)| self.changes[org].partition_point(|change| change <= n) as f64;
+        last.iter().map(done).sum::<f64>() / self.changes.values().map(Vec::len).sum::<usize>() as f64
+    }
+}
+
+/// 0 to 1, by chance.
+fn chance() -> f64 {
+    (uuid::Uuid::now_v7().as_u128() & 0xffff) as f64 / f64::from(0x1_0000)
+}
+
+/// Kills and starts the service again, at moments that nobody chose, until the replay is through. The moments are spread
+/// over the changes and not over time: a fast machine gets its kills too.
+fn torment(
+    service: &mut Process,
+    port: u16,
+    arguments: &[String],
+    replay: &mut Child,
+    acknowledged: &Acknowledged,
+) -> u32 {
     let mut kills = 0;
+    let mut next = chance();
     loop {
-        let pause = 200 + (uuid::Uuid::now_v7().as_u128() & 0x07ff);
-        std::thread::sleep(Duration::from_millis(u64::try_from(pause).unwrap()));
         if let Some(status) = replay.try_wait().unwrap() {
             assert!(status.success(), "the replay failed");
             return kills;
         }
-        if kills < KILLS {
+        if kills < KILLS && acknowledged.part() * f64::from(KILLS + 1) >= next {
+            std::thread::sleep(Duration::from_millis(100).mul_f64(chance()));
             service.kill();
             *service = Process::start(port, arguments);
             kills += 1;
+            next = f64::from(kills) + chance();
         }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -86,9 +127,12 @@ fn survives_kills(database: &Database) {
     let arguments = with_kafka(database, &brokers, &topic);
     let mut service = Process::start(port, &arguments);
     let key = service.first_key.clone().expect("a fresh database");
+    let folder = tempfile::tempdir().unwrap();
+    let acknowledged = Acknowledged::by(folder.path().join("replay.json"));
     let begin = Instant::now();
-    let mut replaying = replay(&service.address, &key, &[]).spawn().expect("runs");
-    let kills = torment(&mut service, port, &arguments, &mut replaying);
+    let checkpoint = ["--checkpoint", acknowledged.checkpoint.to_str().unwrap()];
+    let mut replaying = replay(&service.address, &key, &checkpoint).spawn().expect("runs");
+    let kills = torment(&mut service, port, &arguments, &mut replaying, &acknowledged);
     println!("22,946 changes and {kills} kills in {:?}", begin.elapsed());
     assert_eq!(kills, KILLS, "the replay was too fast to be tormented");
     assert_as_expected(&service.address, &key);
