@@ -140,11 +140,20 @@ fn survives_kills(database: &Database) {
     assert_eq!(service.terminate(), Some(0));
 }
 
+async fn is_killed_on(engine: Engine) {
+    let _alone = crate::alone().await;
+    let database = Database::fresh(engine).await;
+    tokio::task::spawn_blocking(move || survives_kills(&database)).await.unwrap();
+}
+
 #[tokio::test]
 async fn the_service_is_killed_twenty_times_on_sqlite() {
-    let _alone = crate::alone().await;
-    let database = Database::fresh(Engine::Sqlite).await;
-    tokio::task::spawn_blocking(move || survives_kills(&database)).await.unwrap();
+    is_killed_on(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn the_service_is_killed_twenty_times_on_postgres() {
+    is_killed_on(Engine::Postgres).await;
 }
 
 #[tokio::test]
