@@ -141,3 +141,15 @@ fn time_and_randomness_are_parameters() {
     let found = offenders(&["SystemTime::now"], |path| path == "clock.rs");
     assert_eq!(found, NOTHING);
 }
+
+#[test]
+fn the_readme_shows_the_example_that_is_compiled() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let example = fs::read_to_string(root.join("examples/check.rs")).unwrap();
+    let (begin, end) = (example.find("use roster").unwrap(), example.find("\n#[tokio::main").unwrap());
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    assert!(
+        readme.contains(&format!("```rust\n{}```", &example[begin..end])),
+        "copy examples/check.rs into the README"
+    );
+}

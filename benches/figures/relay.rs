@@ -16,7 +16,7 @@ use roster::{
     lease,
     memberships::{self, NewMember, Person},
     organizations,
-    relay::{Relay, ensure_topic, librdkafka_settings},
+    relay::{Relay, librdkafka_settings, topic},
     sequencer, tenants,
 };
 use tokio_util::sync::CancellationToken;
@@ -85,7 +85,7 @@ async fn read(db: &Db) -> Vec<Record> {
 }
 
 async fn librdkafka(kafka: &Kafka, records: &[Record]) -> f64 {
-    ensure_topic(kafka).await.unwrap();
+    topic::ensure(kafka).await.unwrap();
     let producer: ThreadedProducer<DefaultProducerContext> = librdkafka_settings(kafka).create().unwrap();
     let begin = Instant::now();
     for record in records {
@@ -101,12 +101,13 @@ async fn librdkafka(kafka: &Kafka, records: &[Record]) -> f64 {
 }
 
 async fn relay(db: &Db, kafka: &Kafka, epoch: lease::Epoch, count: usize) -> f64 {
-    ensure_topic(kafka).await.unwrap();
+    topic::ensure(kafka).await.unwrap();
+    let sink = topic::look(kafka).await.unwrap();
     let (relay, wake, stop) = (Relay::new(kafka.clone()), Wake::default(), CancellationToken::new());
     let begin = Instant::now();
     let publishing = relay.run(db, &wake, epoch, &stop);
     let waiting = async {
-        while mark(db, &kafka.topic).await < count as i64 {
+        while mark(db, &sink.name).await < count as i64 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let seconds = begin.elapsed().as_secs_f64();

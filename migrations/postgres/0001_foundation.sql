@@ -261,7 +261,7 @@ CREATE TABLE leases (
     expires_at BIGINT NOT NULL
 );
 
--- How far each sink has everything, by which leader.
+-- How far each sink (cluster/topic) has everything, by which leader.
 CREATE TABLE relay_cursors (
     sink TEXT PRIMARY KEY,
     position BIGINT NOT NULL,

@@ -259,7 +259,7 @@ CREATE TABLE leases (
     expires_at INTEGER NOT NULL
 ) STRICT;
 
--- How far each sink has everything, by which leader.
+-- How far each sink (cluster/topic) has everything, by which leader.
 CREATE TABLE relay_cursors (
     sink TEXT PRIMARY KEY,
     position INTEGER NOT NULL,

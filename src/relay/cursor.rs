@@ -1,14 +1,15 @@
 //! How far a topic has everything: written by the leader of the present epoch alone.
 
+use super::topic::Sink;
 use crate::{
     db::{Db, Tx, args},
     error::Result,
     lease::Epoch,
 };
 
-/// The mark of a sink, which begins at 0; nothing where this is not the leader's epoch.
-pub async fn open(db: &Db, sink: &str, epoch: Epoch) -> Result<Option<i64>> {
-    let sink = sink.to_owned();
+/// The mark of a sink, which begins at 0, and again for a blank topic; nothing where this is not the leader's epoch.
+pub async fn open(db: &Db, sink: &Sink, epoch: Epoch) -> Result<Option<i64>> {
+    let (name, blank) = (sink.name.clone(), sink.blank);
     let (mark, _) = db
         .write(async move |tx| {
             let head = "SELECT leader_epoch FROM log_head WHERE id = 1 AND leader_epoch = $1";
@@ -16,8 +17,9 @@ pub async fn open(db: &Db, sink: &str, epoch: Epoch) -> Result<Option<i64>> {
                 return Ok(None);
             }
             let insert = "INSERT INTO relay_cursors (sink, position, leader_epoch) VALUES ($1, 0, $2)
-                ON CONFLICT (sink) DO UPDATE SET leader_epoch = $2 RETURNING position";
-            let (position,) = tx.fetch_one(insert, args![&sink, epoch]).await?;
+                ON CONFLICT (sink) DO UPDATE SET leader_epoch = $2,
+                    position = CASE WHEN $3 THEN 0 ELSE relay_cursors.position END RETURNING position";
+            let (position,) = tx.fetch_one(insert, args![&name, epoch, blank]).await?;
             Ok(Some(position))
         })
         .await?;

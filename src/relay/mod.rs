@@ -1,19 +1,21 @@
 //! The relay: publishes the log to Kafka, in order, at least once.
 //!
 //! It reads by position beyond what is in flight, and keeps the contiguous low-water mark of what the broker
-//! acknowledged. A delivery error ends the producer; a new one resumes from the mark. Nothing is ever skipped.
+//! acknowledged. A delivery error ends the producer; a new one resumes from the mark. Nothing is ever skipped: a mark
+//! is of one topic of one cluster, and a topic that was made anew gets everything again.
 
 mod cursor;
 mod in_flight;
 mod producer;
 mod record;
+pub mod topic;
 
 use std::time::Duration;
 
 pub use cursor::acknowledged;
 use in_flight::InFlight;
 use producer::Producer;
-pub use producer::{check_settings, ensure_topic, librdkafka_settings};
+pub use producer::{check_settings, librdkafka_settings};
 pub use record::headers;
 use tokio_util::sync::CancellationToken;
 
@@ -70,19 +72,19 @@ impl Relay {
 
     /// One producer's life; answers whether it published anything.
     async fn publish(&self, db: &Db, wake: &Wake, epoch: Epoch, stop: &CancellationToken) -> Result<bool> {
-        tokio::select! {
-            ensured = ensure_topic(&self.kafka) => ensured?,
+        let sink = tokio::select! {
+            sink = async { topic::ensure(&self.kafka).await?; topic::look(&self.kafka).await } => sink?,
             () = stop.cancelled() => return Ok(false),
-        }
-        let Some(mark) = cursor::open(db, &self.kafka.topic, epoch).await? else {
+        };
+        let Some(mark) = cursor::open(db, &sink, epoch).await? else {
             stop.cancel(); // somebody else leads
             return Ok(false);
         };
         let (_, stream_epoch) = store::head(&mut db.snapshot().await?).await?;
-        tracing::info!(topic = self.kafka.topic, mark, "publishing to Kafka");
+        tracing::info!(sink = sink.name, mark, "publishing to Kafka");
         let in_flight = InFlight::after(mark);
         let producer = Producer::new(&self.kafka, stream_epoch.to_string(), in_flight.clone())?;
-        let marking = mark_acknowledged(db, &self.kafka.topic, epoch, &in_flight, stop);
+        let marking = mark_acknowledged(db, &sink.name, epoch, &in_flight, stop);
         let sending = send(db, wake, &producer, mark, stop);
         let ended = tokio::select! {
             ended = async { tokio::try_join!(marking, sending) } => ended.map(|_| ()),
@@ -92,7 +94,7 @@ impl Relay {
             producer.flush().await;
         }
         let reached = in_flight.acknowledged();
-        if reached > mark && !cursor::save(db, &self.kafka.topic, epoch, reached).await? {
+        if reached > mark && !cursor::save(db, &sink.name, epoch, reached).await? {
             stop.cancel();
         }
         ended.map(|()| reached > mark)

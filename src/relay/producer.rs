@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use rdkafka::{
     ClientConfig, ClientContext,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::DeliveryResult,
     producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
@@ -23,8 +21,6 @@ use crate::{
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 /// How long a stopping relay waits for what is in flight.
 const FLUSH: Duration = Duration::from_secs(5);
-/// How long the broker may take over a question about the topic.
-const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How librdkafka is set, and why.
 pub fn librdkafka_settings(kafka: &Kafka) -> ClientConfig {
@@ -54,26 +50,6 @@ pub fn check_settings(kafka: &Kafka) -> std::result::Result<(), String> {
         KafkaError::ClientConfig(_, description, key, _) => format!("{key}: {description}"),
         _ => "not a configuration of librdkafka".to_owned(),
     })
-}
-
-/// Makes the topic where it is missing: its records are kept for good, or the state could not be rebuilt from it.
-pub async fn ensure_topic(kafka: &Kafka) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = librdkafka_settings(kafka).create().map_err(Error::internal)?;
-    let topic = NewTopic::new(&kafka.topic, kafka.partitions, TopicReplication::Fixed(kafka.replication_factor))
-        .set("cleanup.policy", "delete")
-        .set("retention.ms", "-1")
-        .set("retention.bytes", "-1");
-    let options = AdminOptions::new().operation_timeout(Some(ADMIN_TIMEOUT)).request_timeout(Some(ADMIN_TIMEOUT));
-    let results = admin.create_topics([&topic], &options).await.map_err(Error::internal)?;
-    for result in results {
-        match result {
-            Ok(_) => tracing::info!(topic = kafka.topic, partitions = kafka.partitions, "topic created"),
-            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            // Often it is there, and only its making is refused.
-            Err((topic, code)) => tracing::warn!(topic, %code, "the topic cannot be made: going on in case it exists"),
-        }
-    }
-    Ok(())
 }
 
 /// Hears of deliveries on the producer's own threads.

@@ -37,7 +37,7 @@ fn assert_as_expected(address: &str, key: &str) {
 }
 
 /// The topic has everything, once its sender has caught up, and nothing else.
-fn assert_stream_proven(arguments: &[String], brokers: &str, topic: &str) {
+pub fn assert_stream_proven(arguments: &[String], brokers: &str, topic: &str) {
     let begin = Instant::now();
     loop {
         let verify = Command::new(ROSTER)
@@ -55,12 +55,12 @@ fn assert_stream_proven(arguments: &[String], brokers: &str, topic: &str) {
     }
 }
 
-fn with_kafka(database: &Database, brokers: &str, topic: &str) -> Vec<String> {
+pub fn with_kafka(database: &Database, brokers: &str, topic: &str) -> Vec<String> {
     let kafka = ["--kafka-brokers", brokers, "--kafka-topic", topic].map(str::to_owned);
     database.arguments().into_iter().chain(kafka).collect()
 }
 
-fn topic() -> String {
+pub fn topic() -> String {
     format!("history-{}", uuid::Uuid::now_v7().simple())
 }
 

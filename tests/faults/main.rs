@@ -9,6 +9,7 @@ mod gap;
 mod history;
 mod newcomer;
 mod replicas;
+mod sinks;
 
 /// These tests measure, kill and wait: one at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());

@@ -88,15 +88,8 @@ async fn a_write_on_one_is_seen_on_the_other() {
         assert!(house.check(&b, &document, json!({})).await, "a write's own replica includes it, round {round}");
     }
 
-    // A bar of time on a machine that others use too: whoever meets it once of three times, can meet it.
-    let mut best = Duration::MAX;
-    for _ in 0..3 {
-        best = best.min(house.visible_on_the_other(&a, &b).await);
-        if best <= VISIBLE_P99_MAX {
-            break;
-        }
-    }
-    assert!(best <= VISIBLE_P99_MAX, "p99 {best:?}");
+    let p99 = house.visible_on_the_other(&a, &b).await;
+    assert!(p99 <= VISIBLE_P99_MAX, "p99 {p99:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

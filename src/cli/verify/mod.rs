@@ -63,7 +63,8 @@ async fn examine(config: &Config, verify: &Verify) -> Result<Report, Failure> {
         report.take_trace(trace);
     } else {
         let db = open(config).await?;
-        let mark = relay::acknowledged(&mut db.snapshot().await?, &kafka.topic).await?;
+        let sink = relay::topic::look(&kafka).await?;
+        let mark = relay::acknowledged(&mut db.snapshot().await?, &sink.name).await?;
         let trace = read(kafka, &mut report).await?;
         database::compare(&mut db.snapshot().await?, trace, mark, &mut report).await?;
         db.close().await;

@@ -13,7 +13,7 @@ use rdkafka::{
 };
 
 use super::Failure;
-use crate::config::Kafka;
+use crate::{config::Kafka, relay};
 
 /// How long the brokers may take over a question about the topic.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ const PROGRESS_EVERY: i64 = 100_000;
 /// Reads every partition to where it ends now, handing over each record; answers how many partitions there are.
 pub fn read(kafka: &Kafka, mut take: impl FnMut(&BorrowedMessage<'_>)) -> Result<usize, Failure> {
     let consumer: BaseConsumer = settings(kafka).create()?;
-    let partitions = partitions(&consumer, &kafka.topic)?;
+    let partitions = relay::topic::partitions(consumer.client(), &kafka.topic)?;
     let (mut ends, total) = ends(&consumer, &kafka.topic, &partitions)?;
     assign(&consumer, &kafka.topic, &ends)?;
     let (mut count, mut last) = (0, Instant::now());
@@ -75,15 +75,6 @@ fn settings(kafka: &Kafka) -> ClientConfig {
         .set("auto.offset.reset", "error") // nothing is left out in silence
         .set("check.crcs", "true");
     settings
-}
-
-fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, Failure> {
-    let metadata = consumer
-        .fetch_metadata(Some(topic), ASK_TIMEOUT)
-        .map_err(|error| format!("the brokers cannot be asked about the topic {topic}: {error}"))?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
-    let found = found.ok_or_else(|| format!("the brokers have no topic {topic} that may be read"))?;
-    Ok(found.partitions().iter().map(|partition| partition.id()).collect())
 }
 
 /// Where every partition that holds something ends now, and how many records those are at most.

@@ -1,0 +1,54 @@
+//! Another cluster, or a topic made anew, under the same name: it gets everything from the beginning.
+
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+};
+use serde_json::json;
+
+use crate::{
+    history::{assert_stream_proven, topic, with_kafka},
+    support::{
+        Caller, Database, Engine,
+        process::{Broker, Process, free_port, kafka},
+    },
+};
+
+/// Runs the service with these brokers until the topic has everything; the state grows by an organization.
+async fn publish(database: &Database, brokers: &str, topic: &str, key: &mut Option<String>) {
+    let mut service = Process::start(free_port(), &with_kafka(database, brokers, topic));
+    let key = key.get_or_insert_with(|| service.first_key.clone().expect("a fresh database")).clone();
+    let caller = Caller::connect(&service.address, Some(key)).await;
+    let slug = format!("o{}", uuid::Uuid::now_v7().simple());
+    caller.call("OrganizationService/CreateOrganization", json!({"slug": slug})).await;
+    let (arguments, brokers, topic) = (database.arguments(), brokers.to_owned(), topic.to_owned());
+    tokio::task::spawn_blocking(move || {
+        assert_stream_proven(&arguments, &brokers, &topic);
+        assert_eq!(service.terminate(), Some(0));
+    })
+    .await
+    .unwrap();
+}
+
+async fn delete_topic(brokers: &str, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+    let deleted = admin.delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
+    assert_eq!(deleted, [Ok(topic.to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_made_anew_and_another_cluster_get_everything() {
+    let _alone = crate::alone().await;
+    let database = Database::fresh(Engine::Sqlite).await;
+    let (brokers, topic, mut key) = (kafka(), topic(), None);
+    publish(&database, &brokers, &topic, &mut key).await;
+    delete_topic(&brokers, &topic).await;
+    publish(&database, &brokers, &topic, &mut key).await;
+    let other = tokio::task::spawn_blocking(Broker::start).await.unwrap();
+    publish(&database, &other.address, &topic, &mut key).await;
+    // Back at the first one, it goes on where it was: what the other one got meanwhile comes here too.
+    publish(&database, &brokers, &topic, &mut key).await;
+    tokio::task::spawn_blocking(move || drop(other)).await.unwrap();
+}
