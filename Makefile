@@ -1,10 +1,10 @@
 # Roster. `make` alone lists what there is.
 
 # Tests, lints and benchmarks build outside the clone, so that they share nothing with a plain `cargo run`.
-test bench clippy: export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roster/target
+test decisions bench clippy: export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roster/target
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format clippy proto bench
+.PHONY: help run test lint format clippy proto decisions bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,5 +36,8 @@ proto: ## buf lint; and, once there is a release, no breaking change since it
 		cd proto && ../dev/buf breaking --against "$$old/proto"; \
 	fi
 
-bench: ## the figures, each against a reference of the same run
-	dev/with cargo bench $(ARGS)
+decisions: ## a million random decisions against the reference model
+	ROSTER_DECISIONS=1000000 dev/test --test suite decisions $(ARGS)
+
+bench: ## one table of figures, each against a reference of the same run; and the engine alone
+	dev/with cargo bench $(or $(ARGS),--bench figures --bench engine)

@@ -1,7 +1,18 @@
 //! Compiles the contract in `proto/` without protoc, and keeps its descriptors for reflection, method options and
 //! `roster call`.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    error::Error,
+    fs,
+    path::PathBuf,
+};
+
+use prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorSet,
+    field_descriptor_proto::{Label, Type},
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -15,6 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
 
+    fs::write(out.join("scoped.rs"), scoped(&compiler.file_descriptor_set())?)?;
+
     let server = env::var_os("CARGO_FEATURE_SERVER").is_some();
     let mut prost = tonic_prost_build::Config::new();
     prost.btree_map(["."]); // one order of map entries: the same state always has the same bytes
@@ -22,4 +35,64 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_server(server)
         .compile_fds_with_config(compiler.file_descriptor_set(), prost)?;
     Ok(())
+}
+
+/// Says for every request of the contract which organization it is about: by its own `organization_id`, by the one of
+/// the record that it carries, or by the stream that it asks for. Where that is not clear, there is no build.
+fn scoped(files: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
+    const PACKAGE: &str = "roster.v1";
+    let files: Vec<_> = files.file.iter().filter(|file| file.package() == PACKAGE).collect();
+    let messages = files.iter().flat_map(|file| &file.message_type);
+    let messages: BTreeMap<_, _> =
+        messages.map(|message| (format!(".{PACKAGE}.{}", message.name()), message)).collect();
+    let methods = files.iter().flat_map(|file| &file.service).flat_map(|service| &service.method);
+    let requests: BTreeSet<_> = methods.map(|method| method.input_type()).collect();
+    let mut code = String::new();
+    for request in requests {
+        let message = messages[request];
+        let name = message.name();
+        let body = organization_of(message, &messages)?;
+        code += &format!(
+            "impl Scoped for crate::proto::v1::{name} {{\n    fn organization_id(&self) -> Option<&str> {{\n        {body}\n    }}\n}}\n"
+        );
+    }
+    Ok(code)
+}
+
+fn organization_of(
+    message: &DescriptorProto,
+    messages: &BTreeMap<String, &DescriptorProto>,
+) -> Result<String, Box<dyn Error>> {
+    if let Some(field) = text(message, "organization_id") {
+        return Ok(if field.proto3_optional() {
+            "self.organization_id.as_deref()"
+        } else {
+            "Some(&self.organization_id)"
+        }
+        .to_owned());
+    }
+    let carries = |field: &&FieldDescriptorProto| {
+        let record = (field.r#type() == Type::Message).then(|| messages.get(field.type_name())).flatten();
+        record.is_some_and(|record| text(record, "organization_id").is_some())
+    };
+    let carried: Vec<_> = message.field.iter().filter(carries).collect();
+    match carried[..] {
+        [] if text(message, "stream_id").is_some() => Ok("Some(&self.stream_id)".to_owned()),
+        [] => Ok("None".to_owned()),
+        [record] if record.label() != Label::Repeated && record.oneof_index.is_none() => {
+            Ok(format!("self.{}.as_ref().map(|record| record.organization_id.as_str())", record.name()))
+        }
+        _ => Err(format!("{}: which organization is it about?", message.name()).into()),
+    }
+}
+
+/// A field of one text.
+fn text<'m>(message: &'m DescriptorProto, name: &str) -> Option<&'m FieldDescriptorProto> {
+    let fits = |field: &&FieldDescriptorProto| {
+        field.name() == name
+            && field.r#type() == Type::String
+            && field.label() != Label::Repeated
+            && (field.oneof_index.is_none() || field.proto3_optional())
+    };
+    message.field.iter().find(fits)
 }

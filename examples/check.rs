@@ -25,8 +25,8 @@ async fn may_read(
         organization_id: organization.into(),
         user_id: user.into(),
         permission: "invoices:read".into(),
-        resource: None,
         consistency: Some(Consistency { requirement: Some(Requirement::AtLeastAsFresh(revision.into())) }),
+        ..CheckRequest::default()
     });
     request.metadata_mut().insert("authorization", bearer.clone());
     Ok(client.check(request).await?.into_inner().allowed)

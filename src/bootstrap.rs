@@ -1,4 +1,5 @@
-//! A fresh installation: the log begins, the tenant `default` is there, and the first key is made.
+//! A fresh installation: the log begins, the tenant `default` is there, and the first key is made. And one of a version
+//! from before: its tenants get what they miss.
 
 use crate::{
     api_keys,
@@ -9,7 +10,7 @@ use crate::{
     error::{Reason, Result},
     events,
     ids::TenantId,
-    tenants,
+    roles, tenants,
 };
 
 /// What the first key may do: everything.
@@ -29,11 +30,29 @@ pub async fn run(db: &Db, clock: &Clock) -> Result<Option<Secret>> {
             begin(&ctx, tx).await.map(Some)
         })
         .await;
-    match begun {
-        Ok((secret, _)) => Ok(secret),
-        Err(error) if error.reason() == Reason::SlugTaken => Ok(None), // another replica was first
-        Err(error) => Err(error),
+    let first = match begun {
+        Ok((secret, _)) => secret,
+        Err(error) if error.reason() == Reason::SlugTaken => None, // another replica was first
+        Err(error) => return Err(error),
+    };
+    complete(db, clock).await?;
+    Ok(first)
+}
+
+/// Gives tenants and organizations of a version from before what every new one has, each in a transaction of its own and
+/// with its events. Replicas that start together may all try: each thing is done once.
+async fn complete(db: &Db, clock: &Clock) -> Result<()> {
+    let incomplete = tenants::incomplete(&mut db.snapshot().await?).await?;
+    for tenant_id in incomplete {
+        let ctx = Ctx::local(tenant_id, Actor::system(), clock.now());
+        for id in roles::unordered(&mut db.snapshot().await?, tenant_id).await? {
+            db.write(async |tx| roles::complete_organization(&ctx, tx, id).await).await?;
+        }
+        // The tenant last: once it is complete, its organizations are not looked at again.
+        db.write(async |tx| roles::complete_tenant(&ctx, tx).await).await?;
+        tracing::info!(%tenant_id, "brought up to date");
     }
+    Ok(())
 }
 
 async fn begin(ctx: &Ctx, tx: &mut Tx) -> Result<Secret> {

@@ -1,11 +1,15 @@
 //! Configuration: flags, then `ROSTER_…` variables, then a TOML file, then defaults. One list of keys is the flags, the
 //! variables, the file and their documentation at once; every fault is told at once.
 
+mod issuers;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Arg, Args, Command};
 
-use crate::db::Location;
+pub use issuers::{Issuer, KeysFrom, MapsTo, TenantFrom};
+
+use crate::{db::Location, decision};
 
 /// The settings as they are given: every key of the file and every `ROSTER_…` variable is the flag's name, with `_`.
 #[derive(Debug, Clone, Args)]
@@ -106,6 +110,68 @@ pub struct Settings {
     )]
     pub max_staleness_seconds: String,
 
+    /// What a replica does after that: `refuse` (UNAVAILABLE), or `answer`, with `stale` set in the answer.
+    #[arg(long, env = "ROSTER_WHEN_STALE", global = true, value_name = "WHAT", default_value = "refuse")]
+    pub when_stale: String,
+
+    /// How much the organizations in memory may take, in MiB. Those not asked for the longest go first.
+    #[arg(
+        long,
+        env = "ROSTER_INDEX_MEMORY_MIB",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "MIB",
+        default_value = "1024"
+    )]
+    pub index_memory_mib: String,
+
+    /// How much one request may do, in decisions; with policies, each policy counts as 10.
+    #[arg(
+        long,
+        env = "ROSTER_WORK_LIMIT",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "DECISIONS",
+        default_value = "1000000"
+    )]
+    pub work_limit: String,
+    /// Let the service ask URLs at private addresses, and without TLS: for issuers inside the operator's own network.
+    #[arg(
+        long,
+        env = "ROSTER_ALLOW_PRIVATE_ADDRESSES",
+        global = true,
+        value_name = "true|false",
+        default_value = "false",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true
+    )]
+    pub allow_private_addresses: String,
+
+    /// How often the keys of each issuer of tokens are read again, in seconds. The issuers themselves are tables of the
+    /// file, `[[issuers]]`: issuer, jwks_url or jwks_file, audiences, tenant or tenant_claim, maps_to ("service" or
+    /// "user"); algorithms, typ, typ_optional, leeway_seconds, lifetime_max_seconds, required_claims, scope_claim, scopes.
+    #[arg(
+        long,
+        env = "ROSTER_JWKS_REFRESH_SECONDS",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "SECONDS",
+        default_value = "300"
+    )]
+    pub jwks_refresh_seconds: String,
+
+    /// How long the keys of an issuer that is away go on being used after they were last read, in seconds.
+    #[arg(
+        long,
+        env = "ROSTER_JWKS_STALE_SECONDS",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "SECONDS",
+        default_value = "86400"
+    )]
+    pub jwks_stale_seconds: String,
+
     /// How long a stopping service waits for calls to finish, in seconds.
     #[arg(
         long,
@@ -135,10 +201,12 @@ pub struct Config {
     pub location: Location,
     /// Where to publish events, if anywhere.
     pub kafka: Option<Kafka>,
-    /// How long a replica may answer without having heard the log.
-    pub max_staleness: Duration,
+    /// How the decision index behaves.
+    pub index: decision::Settings,
     /// How long a stopping service waits for calls to finish.
     pub shutdown: Duration,
+    /// Whose tokens are accepted.
+    pub tokens: Tokens,
     /// What to log.
     pub log: String,
     /// Whether to log as JSON.
@@ -160,21 +228,48 @@ pub struct Kafka {
     pub properties: Vec<(String, String)>,
 }
 
+/// Whose tokens are accepted, and how their keys are had.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// The issuers.
+    pub issuers: Vec<Issuer>,
+    /// Whether URLs at private addresses may be asked.
+    pub allow_private_addresses: bool,
+    /// How often keys are read again.
+    pub refresh: Duration,
+    /// How long keys are used that cannot be read again.
+    pub stale: Duration,
+}
+
+impl Default for Tokens {
+    /// Nobody's.
+    fn default() -> Self {
+        let (refresh, stale) = (Duration::from_mins(5), Duration::from_hours(24));
+        Self { issuers: Vec::new(), allow_private_addresses: false, refresh, stale }
+    }
+}
+
+/// What a file has beside the settings that are flags too.
+#[derive(Debug, Default)]
+pub struct Tables {
+    issuers: Vec<toml::Value>,
+}
+
 /// Everything that is wrong with the configuration.
 pub type Faults = Vec<String>;
 
-impl TryFrom<&Settings> for Config {
-    type Error = Faults;
-
-    fn try_from(settings: &Settings) -> Result<Self, Faults> {
+impl Config {
+    /// Checks the settings, and the tables of the file.
+    pub fn read(settings: &Settings, tables: Tables) -> Result<Self, Faults> {
         let mut faults = Faults::new();
         let config = Self {
             listen: read(&mut faults, "listen", &settings.listen, "an address and port such as 127.0.0.1:7400")
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
             location: location(&mut faults, settings),
             kafka: kafka(&mut faults, settings),
-            max_staleness: seconds(&mut faults, "max_staleness_seconds", &settings.max_staleness_seconds),
+            index: index(&mut faults, settings),
             shutdown: seconds(&mut faults, "shutdown_seconds", &settings.shutdown_seconds),
+            tokens: tokens(&mut faults, settings, tables),
             log: settings.log.clone(),
             log_json: settings.log_format == "json",
         };
@@ -200,12 +295,40 @@ fn seconds(faults: &mut Faults, key: &str, value: &str) -> Duration {
     Duration::from_secs(read(faults, key, value, "a number of seconds").unwrap_or(0))
 }
 
+fn tokens(faults: &mut Faults, settings: &Settings, tables: Tables) -> Tokens {
+    let expected = "true or false";
+    let allow = read(faults, "allow_private_addresses", &settings.allow_private_addresses, expected).unwrap_or(false);
+    let refresh = seconds(faults, "jwks_refresh_seconds", &settings.jwks_refresh_seconds);
+    if refresh.is_zero() {
+        faults.push("jwks_refresh_seconds: 0 is too small".to_owned());
+    }
+    Tokens {
+        issuers: issuers::read(tables.issuers, allow, faults),
+        allow_private_addresses: allow,
+        refresh,
+        stale: seconds(faults, "jwks_stale_seconds", &settings.jwks_stale_seconds),
+    }
+}
+
 fn count(faults: &mut Faults, key: &str, value: &str, least: i32) -> i32 {
     let read = read(faults, key, value, "a number").unwrap_or(least);
     if read < least || read == 0 {
         faults.push(format!("{key}: {value} is too small"));
     }
     read
+}
+
+fn index(faults: &mut Faults, settings: &Settings) -> decision::Settings {
+    if !["refuse", "answer"].contains(&settings.when_stale.as_str()) {
+        faults.push(format!("when_stale: {:?} is neither refuse nor answer", settings.when_stale));
+    }
+    let mebibytes = count(faults, "index_memory_mib", &settings.index_memory_mib, 1);
+    decision::Settings {
+        max_staleness: seconds(faults, "max_staleness_seconds", &settings.max_staleness_seconds),
+        answer_stale: settings.when_stale == "answer",
+        memory_bytes: usize::try_from(mebibytes).unwrap_or(1) << 20,
+        work_max: usize::try_from(count(faults, "work_limit", &settings.work_limit, 1)).unwrap_or(1),
+    }
 }
 
 fn location(faults: &mut Faults, settings: &Settings) -> Location {
@@ -287,9 +410,11 @@ fn kafka(faults: &mut Faults, settings: &Settings) -> Option<Kafka> {
 
 /// Puts the values of the file that the command line or the environment names in the place of the defaults.
 ///
-/// Answers also what is wrong in the file; a file that cannot be read at all is the only fault there is.
-pub fn with_file(mut command: Command, arguments: &[String]) -> Result<(Command, Faults), Faults> {
-    let Some(path) = file_named(arguments) else { return Ok((command, Faults::new())) };
+/// Answers also the tables of the file, and what is wrong in it; a file that cannot be read at all is the only fault
+/// there is.
+pub fn with_file(mut command: Command, arguments: &[String]) -> Result<(Command, Tables, Faults), Faults> {
+    let mut tables = Tables::default();
+    let Some(path) = file_named(arguments) else { return Ok((command, tables, Faults::new())) };
     let text = std::fs::read_to_string(&path).map_err(|error| vec![format!("{}: {error}", path.display())])?;
     let table: toml::Table = text
         .parse()
@@ -301,6 +426,10 @@ pub fn with_file(mut command: Command, arguments: &[String]) -> Result<(Command,
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Boolean(answer) => answer.to_string(),
+            toml::Value::Array(entries) if key == "issuers" => {
+                tables.issuers = entries;
+                continue;
+            }
             _ => {
                 faults.push(format!("{}: {key}: neither text nor a number", path.display()));
                 continue;
@@ -313,7 +442,7 @@ pub fn with_file(mut command: Command, arguments: &[String]) -> Result<(Command,
         }
         command = command.mut_arg(key, |arg: Arg| arg.default_value(clap::builder::OsStr::from(value)));
     }
-    Ok((command, faults))
+    Ok((command, tables, faults))
 }
 
 /// The file that `--config` or `ROSTER_CONFIG` names: needed before the rest can be read.
@@ -328,4 +457,59 @@ fn file_named(arguments: &[String]) -> Option<PathBuf> {
         }
     }
     std::env::var_os("ROSTER_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches as _;
+
+    use super::*;
+
+    fn read_file(text: &str) -> Result<Config, Faults> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("roster.toml");
+        std::fs::write(&path, text).unwrap();
+        let arguments = ["roster".to_owned(), format!("--config={}", path.display())];
+        let command = Settings::augment_args(Command::new("roster"));
+        let (command, tables, mut faults) = with_file(command, &arguments)?;
+        let matches = command.try_get_matches_from(&arguments).unwrap();
+        let config = Config::read(&Settings::from_arg_matches(&matches).unwrap(), tables);
+        match config {
+            Ok(config) if faults.is_empty() => Ok(config),
+            config => {
+                faults.extend(config.err().unwrap_or_default());
+                Err(faults)
+            }
+        }
+    }
+
+    #[test]
+    fn issuers_are_tables_of_the_file_beside_its_settings() {
+        let text = r#"
+            jwks_stale_seconds = 60
+            allow_private_addresses = true
+            [[issuers]]
+            issuer = "https://idp.example"
+            jwks_url = "http://10.0.0.1/jwks"
+            audiences = ["roster"]
+            tenant_claim = "tid"
+            maps_to = "user"
+            [[issuers]]
+            issuer = "https://ci.example"
+            jwks_file = "/etc/roster/ci.json"
+            audiences = ["roster"]
+            tenant = "default"
+            maps_to = "service"
+            scopes = ["members:*"]
+        "#;
+        let tokens = read_file(text).unwrap().tokens;
+        assert_eq!((tokens.refresh, tokens.stale), (Duration::from_secs(300), Duration::from_secs(60)));
+        assert_eq!(tokens.issuers.len(), 2);
+        assert!(matches!(&tokens.issuers[0].tenant, TenantFrom::Claim(claim) if claim == "tid"));
+        let public_only = text.replace("= true", "= false");
+        assert_eq!(read_file(&public_only).unwrap_err(), ["issuers[0].jwks_url: not an https URL"]);
+        assert_eq!(read_file("issuers = 5").unwrap_err().len(), 1);
+        assert_eq!(read_file("issuers = [5]").unwrap_err(), ["issuers[0]: not a table"]);
+        assert_eq!(read_file("jwks_refresh_seconds = 0").unwrap_err(), ["jwks_refresh_seconds: 0 is too small"]);
+    }
 }

@@ -1,6 +1,6 @@
 //! What an operation knows of its call: the tenant, who asks, when, and what the caller says about it.
 
-use crate::{clock::Timestamp, ids::TenantId, proto::v1 as pb};
+use crate::{authority::Authority, clock::Timestamp, ids::TenantId, proto::v1 as pb};
 
 /// The context of one call.
 #[derive(Debug, Clone)]
@@ -9,6 +9,8 @@ pub struct Ctx {
     pub tenant_id: TenantId,
     /// Who asks.
     pub actor: Actor,
+    /// By what right.
+    pub authority: Authority,
     /// When.
     pub now: Timestamp,
     /// The caller's id of the request, or empty.
@@ -49,9 +51,9 @@ impl Actor {
 }
 
 impl Ctx {
-    /// A call that nobody made over the network.
+    /// A call that nobody made over the network: it may do everything.
     pub fn local(tenant_id: TenantId, actor: Actor, now: Timestamp) -> Self {
         let (request_id, reason, trace_parent) = Default::default();
-        Self { tenant_id, actor, now, request_id, reason, trace_parent }
+        Self { tenant_id, actor, authority: Authority::System, now, request_id, reason, trace_parent }
     }
 }

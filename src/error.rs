@@ -95,6 +95,11 @@ impl Error {
             .with("to", to)
     }
 
+    /// The caller lacks a permission.
+    pub fn missing_permission(permission: &str) -> Self {
+        Self::new(Reason::MissingPermission, format!("the caller lacks {permission}")).with("permission", permission)
+    }
+
     /// The organization must keep its last active owner.
     pub fn last_owner() -> Self {
         Self::new(Reason::LastOwner, "the organization would lose its last active owner")
@@ -174,7 +179,8 @@ fn code(reason: Reason) -> Code {
         | Reason::InvalidPageToken
         | Reason::InvalidRevision
         | Reason::UnknownPermission
-        | Reason::EventTooLarge => Code::InvalidArgument,
+        | Reason::EventTooLarge
+        | Reason::InvalidPolicy => Code::InvalidArgument,
         Reason::MissingCredentials | Reason::InvalidCredentials => Code::Unauthenticated,
         Reason::MissingPermission => Code::PermissionDenied,
         Reason::TenantNotFound
@@ -187,12 +193,16 @@ fn code(reason: Reason) -> Code {
         | Reason::RoleNotFound
         | Reason::PermissionNotFound
         | Reason::GrantNotFound
-        | Reason::EventNotFound => Code::NotFound,
+        | Reason::PolicyNotFound
+        | Reason::IdentityNotFound
+        | Reason::EventNotFound
+        | Reason::ResourceNotFound => Code::NotFound,
         Reason::SlugTaken
         | Reason::EmailTaken
         | Reason::ExternalIdTaken
         | Reason::AlreadyMember
         | Reason::TeamNameTaken
+        | Reason::IdentityTaken
         | Reason::AlreadyTeamMember => Code::AlreadyExists,
         Reason::LastOwner
         | Reason::IllegalTransition
@@ -201,14 +211,22 @@ fn code(reason: Reason) -> Code {
         | Reason::TeamHasChildren
         | Reason::RoleInUse
         | Reason::PermissionInUse
+        | Reason::PermissionNotEditable
         | Reason::RoleNotEditable
+        | Reason::RoleIsDefault
         | Reason::LastRole
         | Reason::OrganizationDeleting
-        | Reason::LimitReached => Code::FailedPrecondition,
+        | Reason::LimitReached
+        | Reason::ResourceCycle
+        | Reason::ResourceTooDeep
+        | Reason::ResourceHasChildren => Code::FailedPrecondition,
         Reason::EtagMismatch | Reason::Conflict => Code::Aborted,
-        Reason::StorageUnavailable | Reason::IndexStale | Reason::ShuttingDown | Reason::OutcomeUnknown => {
-            Code::Unavailable
-        }
+        Reason::WorkLimitExceeded => Code::ResourceExhausted,
+        Reason::StorageUnavailable
+        | Reason::IndexStale
+        | Reason::ShuttingDown
+        | Reason::OutcomeUnknown
+        | Reason::IssuerUnavailable => Code::Unavailable,
         Reason::Unspecified | Reason::Internal => Code::Internal,
     }
 }

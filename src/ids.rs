@@ -6,6 +6,9 @@ use std::{fmt, hash::Hash, marker::PhantomData, str::FromStr};
 use type_safe_id::{StaticType, TypeSafeId};
 use uuid::Uuid;
 
+/// How the slugs of an organization's own roles begin: it tells them from the tenant's wherever a slug stands alone.
+pub const OWN_ROLE_PREFIX: &str = "org-";
+
 /// The id of one kind of record.
 pub struct Id<K>(Uuid, PhantomData<fn() -> K>);
 

@@ -35,9 +35,13 @@ pub mod telemetry;
 #[cfg(feature = "server")]
 pub mod auth;
 #[cfg(feature = "server")]
+pub mod authority;
+#[cfg(feature = "server")]
 pub mod clock;
 #[cfg(feature = "server")]
 pub mod context;
+#[cfg(feature = "server")]
+pub mod egress;
 #[cfg(feature = "server")]
 pub mod error;
 #[cfg(feature = "server")]
@@ -60,6 +64,10 @@ pub mod organizations;
 #[cfg(feature = "server")]
 pub mod permissions;
 #[cfg(feature = "server")]
+pub mod policies;
+#[cfg(feature = "server")]
+pub mod resources;
+#[cfg(feature = "server")]
 pub mod roles;
 #[cfg(feature = "server")]
 pub mod teams;
@@ -69,6 +77,8 @@ pub mod tenants;
 pub mod users;
 
 #[cfg(feature = "server")]
+pub mod cedar;
+#[cfg(feature = "server")]
 pub mod db;
 #[cfg(feature = "server")]
 pub mod events;
@@ -76,6 +86,8 @@ pub mod events;
 pub mod leader;
 #[cfg(feature = "server")]
 pub mod lease;
+#[cfg(feature = "server")]
+pub mod meter;
 #[cfg(feature = "server")]
 pub mod sequencer;
 

@@ -11,10 +11,7 @@ use tonic::transport::{
 use tower::layer::util::{Identity, Stack};
 
 use crate::{
-    auth::{
-        AuthLayer, Methods,
-        keys::{KeyCache, Secret},
-    },
+    auth::{AuthLayer, Credentials, Methods, keys::Secret},
     bootstrap,
     clock::Clock,
     config::Config,
@@ -23,14 +20,16 @@ use crate::{
     error::{Error, Result},
     events,
     leader::Leader,
+    meter::{Meter, MeterLayer},
     proto::{
         DESCRIPTORS,
         v1::{
             api_key_service_server::ApiKeyServiceServer, authorization_service_server::AuthorizationServiceServer,
             event_service_server::EventServiceServer, grant_service_server::GrantServiceServer,
             membership_service_server::MembershipServiceServer, organization_service_server::OrganizationServiceServer,
-            role_service_server::RoleServiceServer, team_service_server::TeamServiceServer,
-            tenant_service_server::TenantServiceServer, user_service_server::UserServiceServer,
+            policy_service_server::PolicyServiceServer, role_service_server::RoleServiceServer,
+            team_service_server::TeamServiceServer, tenant_service_server::TenantServiceServer,
+            user_service_server::UserServiceServer,
         },
     },
     service::Service,
@@ -38,7 +37,7 @@ use crate::{
 };
 
 /// The services that health speaks of.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     "",
     "roster.v1.TenantService",
     "roster.v1.ApiKeyService",
@@ -48,6 +47,7 @@ const SERVICES: [&str; 11] = [
     "roster.v1.TeamService",
     "roster.v1.RoleService",
     "roster.v1.GrantService",
+    "roster.v1.PolicyService",
     "roster.v1.AuthorizationService",
     "roster.v1.EventService",
 ];
@@ -58,8 +58,8 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// How large a request with thousands of entries may be; others are held to tonic's 4 MiB.
 const BATCH_BYTES_MAX: usize = 16 << 20;
 
-/// The tail, the leader and the wake-ups.
-const BACKGROUND_TASKS: usize = 3;
+/// The tail, the leader, the wake-ups and the keys of issuers.
+const BACKGROUND_TASKS: usize = 4;
 
 /// A server that is running.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ pub struct Running {
     pub first_key: Option<Secret>,
     stop: CancellationToken,
     serving: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
+    meter: Arc<Meter>,
     /// Whatever is fed by the log: stopped after the last call.
     background: TaskTracker,
     background_stop: CancellationToken,
@@ -92,9 +93,9 @@ pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Re
     let first_key = bootstrap::run(&db, &clock).await?;
 
     let wake = Wake::default();
-    let index = Arc::new(Index::new(db.clone(), config.max_staleness));
-    let keys = Arc::new(KeyCache::new(db.clone()));
-    let tail = Tail::begin(db.clone(), wake.clone(), index.clone(), keys.clone()).await?;
+    let index = Arc::new(Index::new(db.clone(), config.index));
+    let credentials = Arc::new(Credentials::new(&config.tokens, &db, &clock)?);
+    let tail = Tail::begin(db.clone(), wake.clone(), index.clone(), credentials.clone()).await?;
     let (_, stream_epoch) = events::store::head(&mut db.snapshot().await?).await?;
     let log = events::Reader {
         db: db.clone(),
@@ -102,17 +103,26 @@ pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Re
         stream_epoch: stream_epoch.to_string().into(),
         stop: stop.clone(),
     };
-    let service = Service { db: db.clone(), clock: clock.clone(), index, keys: keys.clone(), wake: wake.clone(), log };
+    let service = Service {
+        db: db.clone(),
+        clock: clock.clone(),
+        index,
+        credentials: credentials.clone(),
+        wake: wake.clone(),
+        log,
+    };
 
     let background = TaskTracker::new();
     let background_stop = CancellationToken::new();
-    spawn_background(config, &background, &background_stop, &stop, &db, wake, tail);
+    spawn_background(config, &background, &background_stop, &stop, &db, wake, tail, credentials.clone());
 
     let (reporter, health) = tonic_health::server::health_reporter();
     for name in SERVICES {
         reporter.set_service_status(name, tonic_health::ServingStatus::Serving).await;
     }
-    let routes = routes(service, AuthLayer::new(methods, keys, db.clone(), clock))?.add_service(health);
+    let meter = Arc::new(Meter::new(&methods));
+    let layers = (MeterLayer::new(meter.clone()), AuthLayer::new(methods, credentials, db.clone(), clock));
+    let routes = routes(service, layers)?.add_service(health);
     let draining = stop.clone();
     let serving = tokio::spawn(async move {
         let drained = async move {
@@ -126,7 +136,7 @@ pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Re
         routes.serve_with_incoming_shutdown(incoming, drained).await
     });
     let shutdown = config.shutdown;
-    Ok(Running { address, first_key, stop, serving, background, background_stop, db, shutdown, _folder: folder })
+    Ok(Running { address, first_key, stop, serving, meter, background, background_stop, db, shutdown, _folder: folder })
 }
 
 /// One process at a time on a folder: two would each believe to be the leader.
@@ -147,6 +157,7 @@ async fn lock_folder(config: &Config) -> Result<Option<std::fs::File>, Failure> 
     Ok(Some(lock.await??))
 }
 
+#[expect(clippy::too_many_arguments, reason = "each task has its own")]
 fn spawn_background(
     config: &Config,
     tasks: &TaskTracker,
@@ -155,6 +166,7 @@ fn spawn_background(
     db: &Db,
     wake: Wake,
     tail: Tail,
+    credentials: Arc<Credentials>,
 ) {
     let leader = Leader {
         db: db.clone(),
@@ -164,22 +176,27 @@ fn spawn_background(
         relay: config.kafka.clone().map(crate::relay::Relay::new),
     };
     let _ = config;
-    let (for_tail, for_leader, for_wake) = (stop.clone(), stop.clone(), stop.clone());
+    let (for_tail, for_leader, for_wake, for_tokens) = (stop.clone(), stop.clone(), stop.clone(), stop.clone());
     let wake_db = db.clone();
     // A task that ends, ends the service: without it the log would stand still unseen.
     let ends = || server.clone().drop_guard();
-    let (with_tail, with_leader, with_wake) = (ends(), ends(), ends());
+    let (with_tail, with_leader, with_wake, with_tokens) = (ends(), ends(), ends(), ends());
     tasks.spawn(async move { (tail.run(for_tail).await, with_tail).0 });
     tasks.spawn(async move { (leader.run(for_leader).await, with_leader).0 });
     tasks.spawn(async move { (wake.run(wake_db, for_wake).await, with_wake).0 });
+    tasks.spawn(async move { (credentials.tokens().run(for_tokens).await, with_tokens).0 });
     tasks.close();
 }
 
-fn routes(service: Service, auth: AuthLayer) -> Result<Router<Stack<AuthLayer, Identity>>> {
+/// What every call passes: the meter first.
+type Layers = Stack<AuthLayer, Stack<MeterLayer, Identity>>;
+
+fn routes(service: Service, (meter, auth): (MeterLayer, AuthLayer)) -> Result<Router<Layers>> {
     let reflection =
         || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
     let service = Arc::new(service);
     Ok(Server::builder()
+        .layer(meter)
         .layer(auth)
         .add_service(reflection().build_v1().map_err(Error::internal)?)
         .add_service(reflection().build_v1alpha().map_err(Error::internal)?)
@@ -191,6 +208,7 @@ fn routes(service: Service, auth: AuthLayer) -> Result<Router<Stack<AuthLayer, I
         .add_service(TeamServiceServer::from_arc(service.clone()))
         .add_service(RoleServiceServer::from_arc(service.clone()))
         .add_service(GrantServiceServer::from_arc(service.clone()))
+        .add_service(PolicyServiceServer::from_arc(service.clone()).max_decoding_message_size(BATCH_BYTES_MAX))
         .add_service(AuthorizationServiceServer::from_arc(service.clone()).max_decoding_message_size(BATCH_BYTES_MAX))
         .add_service(EventServiceServer::from_arc(service)))
 }
@@ -211,6 +229,7 @@ impl Running {
                 serving.abort();
             }
         }
+        self.meter.log();
         let broken = self.background.len() < BACKGROUND_TASKS;
         self.background_stop.cancel();
         if tokio::time::timeout(Duration::from_secs(10), self.background.wait()).await.is_err() {

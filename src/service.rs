@@ -5,16 +5,35 @@ use std::sync::Arc;
 use tonic::{Request, Status};
 
 use crate::{
-    auth::{Caller, keys::KeyCache},
-    clock::Clock,
+    auth::{Caller, Credentials, Who, scopes::PLATFORM},
+    authority::{self, Authority, UserAuthority},
+    cedar::Context,
+    clock::{Clock, Timestamp},
     context::{Actor, Ctx},
     db::{Db, Tx, wake::Wake},
-    decision::Index,
+    decision::{Circumstances, Consistency, Index, Needs, Question, allows},
     error::{Error, Result},
     events::{self, Stream},
-    ids::TenantId,
-    proto::v1 as pb,
+    ids::{OrganizationId, TenantId},
+    organizations,
+    proto::v1::CheckReason,
 };
+
+/// A request that says which organization it is about: implemented for every request of the contract by build.rs, from
+/// its descriptors.
+pub trait Scoped {
+    /// The organization, as the request names it; none where it is about no one organization.
+    fn organization_id(&self) -> Option<&str>;
+}
+
+include!(concat!(env!("OUT_DIR"), "/scoped.rs"));
+
+/// A stream of requests is about no one organization.
+impl<T> Scoped for tonic::Streaming<T> {
+    fn organization_id(&self) -> Option<&str> {
+        None
+    }
+}
 
 /// A `traceparent` of version 00 has 55 characters (W3C Trace Context, section 3.2); a later one may have more.
 const TRACE_PARENT_MAX: usize = 128;
@@ -28,8 +47,8 @@ pub struct Service {
     pub clock: Clock,
     /// What answers Check.
     pub index: Arc<Index>,
-    /// Who was verified lately.
-    pub keys: Arc<KeyCache>,
+    /// What verifies credentials.
+    pub credentials: Arc<Credentials>,
     /// Hints that there is work.
     pub wake: Wake,
     /// The log, for readers.
@@ -37,20 +56,64 @@ pub struct Service {
 }
 
 impl Service {
-    /// The context of a call, and its message.
-    pub fn open<T>(&self, request: Request<T>) -> Result<(Ctx, T)> {
+    /// The context of a call, and its message. Here is where a user's right to the call is decided, for every method:
+    /// there is no other way to a context.
+    pub async fn open<T: Scoped>(&self, request: Request<T>) -> Result<(Ctx, T)> {
         let caller = self.caller(&request)?;
+        let organization_id = request.get_ref().organization_id().and_then(|id| id.parse().ok());
         let user_agent = request.metadata().get("user-agent").and_then(|text| text.to_str().ok());
+        let (kind, id) = caller.who.actor();
         let actor = Actor {
-            kind: pb::EventActorKind::ApiKey,
-            id: caller.api_key_id.to_string(),
+            kind,
+            id,
             address: request.remote_addr().map(|address| address.ip().to_string()).unwrap_or_default(),
             user_agent: user_agent.unwrap_or_default().chars().take(200).collect(),
         };
         let mut ctx = Ctx::local(caller.tenant_id, actor, self.clock.now());
         let trace_parent = request.metadata().get("traceparent").and_then(|text| text.to_str().ok());
         ctx.trace_parent = trace_parent.filter(|text| text.len() <= TRACE_PARENT_MAX).unwrap_or_default().to_owned();
+        ctx.authority = self.authority(&caller, organization_id, ctx.now).await?;
         Ok((ctx, request.into_inner()))
+    }
+
+    /// By what right a caller calls: a service by its scopes, which were looked at before; a user by their membership in
+    /// the organization that the call is about.
+    pub async fn authority(
+        &self,
+        caller: &Caller,
+        organization_id: Option<OrganizationId>,
+        now: Timestamp,
+    ) -> Result<Authority> {
+        let Who::User(user_id, _) = caller.who else { return Ok(Authority::Service(caller.who.scopes())) };
+        let permission = caller.permission.clone();
+        let lacks = || Error::missing_permission(&caller.permission);
+        let organization_id = organization_id.filter(|_| *permission != *PLATFORM).ok_or_else(lacks)?;
+        let needs = Needs::Question(user_id.uuid(), None);
+        let consistency = Consistency::MinimizeLatency;
+        let mut standpoint = self.index.standpoint(caller.tenant_id, organization_id, consistency, needs).await?;
+        if standpoint.is_stale() {
+            // Stale answers are a choice about Check: what a caller may do here is asked of the database then.
+            standpoint = self.index.standpoint(caller.tenant_id, organization_id, Consistency::Full, needs).await?;
+        }
+        let circumstances = Circumstances { now, context: &Context::default() };
+        let question =
+            Question { user_id: Some(user_id.uuid()), permission: &permission, resource: None, circumstances };
+        let answer = standpoint.view()?.check(&question);
+        let mut user = UserAuthority { user_id, permission: permission.clone(), by_role: true };
+        match answer {
+            Ok(reason) if allows(reason) => user.by_role = reason == CheckReason::Role,
+            Ok(CheckReason::MembershipSuspended | CheckReason::UserSuspended | CheckReason::NoPermission) => {
+                return Err(lacks());
+            }
+            Ok(_) => {
+                // That the organization is suspended, say, is nothing that a stranger hears.
+                let mut tx = self.db.snapshot().await?;
+                let member = authority::is_member(&mut tx, caller.tenant_id, organization_id, user_id).await?;
+                return Err(if member { lacks() } else { organizations::not_found() });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(Authority::User(user))
     }
 
     /// Who calls.
@@ -66,12 +129,16 @@ impl Service {
         operation: impl AsyncFn(&mut Tx) -> Result<T>,
     ) -> Result<(T, String), Status> {
         let (answer, mut ledger) = self.db.write(operation).await?;
-        for event in ledger.events() {
-            self.index.feed(event);
-            self.keys.feed(event);
-        }
+        self.index.feed(ledger.events());
+        ledger.events().iter().for_each(|event| self.credentials.feed(event));
         for (stream, sequence) in ledger.heads() {
             self.index.heard_of(tenant_id, stream, sequence);
+        }
+        for (stream, sequence) in ledger.heads() {
+            // The write is made: that it cannot be read back here is no fault of it, and whoever asks next catches up.
+            if let Err(error) = self.index.include(tenant_id, stream, sequence).await {
+                tracing::warn!(%error, "the index could not be brought up to a write");
+            }
         }
         if !ledger.events().is_empty() {
             self.wake.committed();

@@ -1,5 +1,5 @@
-//! Reads the log by position, once per process, and hands every event to what lives on it: the decision index, the key
-//! cache, and whoever waits for the head to move.
+//! Reads the log by position, once per process, and hands every event to what lives on it: the decision index, what
+//! remembers credentials, and whoever waits for the head to move.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    auth::keys::KeyCache,
+    auth::Credentials,
     db::{Db, wake::Wake},
     decision::Index,
     error::Result,
@@ -33,7 +33,7 @@ pub struct Tail {
     db: Db,
     wake: Wake,
     index: Arc<Index>,
-    keys: Arc<KeyCache>,
+    credentials: Arc<Credentials>,
     head: watch::Sender<i64>,
     /// The event that had waited longest for its position when the log was last read.
     oldest_pending: AtomicI64,
@@ -41,10 +41,10 @@ pub struct Tail {
 
 impl Tail {
     /// Begins at the present end of the log: whatever is loaded later is loaded from the database as it then is.
-    pub async fn begin(db: Db, wake: Wake, index: Arc<Index>, keys: Arc<KeyCache>) -> Result<Self> {
+    pub async fn begin(db: Db, wake: Wake, index: Arc<Index>, credentials: Arc<Credentials>) -> Result<Self> {
         let (head, _) = events::store::head(&mut db.snapshot().await?).await?;
         index.heard();
-        Ok(Self { db, wake, index, keys, head: watch::Sender::new(head), oldest_pending: AtomicI64::new(0) })
+        Ok(Self { db, wake, index, credentials, head: watch::Sender::new(head), oldest_pending: AtomicI64::new(0) })
     }
 
     /// The last position that was read.
@@ -79,14 +79,15 @@ impl Tail {
         drop(tx);
         let full = i64::try_from(records.len()).is_ok_and(|count| count == BATCH_MAX);
         let mut head = after;
+        let mut events = Vec::new();
         for record in records {
             head = record.position.unwrap_or(head);
-            if self.index.wants(&record) || self.keys.wants(&record) {
-                let event = record.decode("")?;
-                self.index.feed(&event);
-                self.keys.feed(&event);
+            if self.index.wants(&record) || self.credentials.wants(&record) {
+                events.push(Arc::new(record.decode("")?));
             }
         }
+        self.index.feed(&events);
+        events.iter().for_each(|event| self.credentials.feed(event));
         // Heard is what was read to its end, while the sequencer keeps up: an event that goes on waiting is not heard.
         let waited = oldest_pending.unwrap_or(0);
         let stuck = self.oldest_pending.swap(waited, Ordering::Relaxed) == waited && waited != 0;

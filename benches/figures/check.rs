@@ -1,91 +1,171 @@
-//! Server CPU per Check, warm and authenticated, against a unary method of the same server that does nothing: the health
-//! service's.
+//! Check: what it costs warm, with a token, beside a million memberships; against a unary method of the same server that
+//! does nothing, the health service's.
 
-use std::time::{Duration, Instant};
+use std::{path::Path, time::Duration};
 
 use roster::proto::v1::{self as pb, authorization_service_client::AuthorizationServiceClient};
 use serde_json::json;
-use tonic::{
-    Request,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Request, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use crate::service::Service;
+use crate::{
+    issuer::Issuer,
+    load::{self, median},
+    service::Service,
+    table::Table,
+    tenant::{self, Member, SHAPES},
+};
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(3);
-const CONNECTIONS: usize = 4;
-const IN_FLIGHT: usize = 64;
-/// Members of the organization that is asked about.
-const MEMBERS: usize = 1_000;
+const BATCH: usize = 1_000;
+/// So many questions at once need the whole organization: fewer are answered from the database while it is cold.
+const WHOLE: usize = 16;
+/// How long the service answers at half of what it can.
+const HALF: Duration = Duration::from_secs(15);
+/// One call of so many is a write.
+const WRITE_EVERY: usize = 100;
 
-pub async fn run() {
+pub async fn run(table: &mut Table) {
     let folder = tempfile::tempdir().unwrap();
-    let service = Service::start(&["--data-dir".into(), folder.path().display().to_string()]);
-    let check = prepare(&service).await;
-    let mut channels = Vec::new();
-    for _ in 0..CONNECTIONS {
-        channels.push(Endpoint::new(service.address.clone()).unwrap().connect().await.unwrap());
+    let issuer = Issuer::new(folder.path());
+    println!("putting {} memberships into a database", memberships());
+    let organizations = tenant::fill(folder.path()).await;
+    let arguments = issuer.arguments(folder.path());
+    let service = Service::start_again(&arguments);
+    let token = issuer.token();
+    memory(table, &service, &organizations, &token).await;
+    let members: Vec<Member> = organizations.iter().flatten().step_by(7).cloned().collect();
+    let per_second = warm(table, &service, &members, &token).await;
+    batch(table, &service, &organizations, &token, per_second).await;
+    drop(service);
+    half(table, folder.path(), &issuer, &organizations, per_second).await;
+}
+
+fn memberships() -> usize {
+    SHAPES.iter().map(|(organizations, members)| organizations * members).sum()
+}
+
+/// What the process grows by when all organizations are loaded.
+async fn memory(table: &mut Table, service: &Service, organizations: &[Vec<Member>], token: &str) {
+    let channels = load::channels(service).await;
+    // Whatever the first question brings along is not the memberships'.
+    ask_batch(channels[0].clone(), &organizations[1][..1], WHOLE, token).await;
+    let before = service.resident_bytes();
+    load_all(&channels[0], organizations, token).await;
+    let grown = service.resident_bytes() - before;
+    let each = grown as f64 / memberships() as f64;
+    let of = format!("{} memberships, {} MiB", memberships(), grown >> 20);
+    table.row("memory per resident membership", format!("{each:.0} bytes"), of, format!("{each:.0}"), "≤ 150 bytes");
+}
+
+async fn load_all(channel: &Channel, organizations: &[Vec<Member>], token: &str) {
+    for members in organizations {
+        ask_batch(channel.clone(), members, WHOLE, token).await;
     }
-    load(&service, &channels, Duration::from_secs(1), |channel| ask(channel, check.clone(), &service.key)).await;
+}
+
+async fn warm(table: &mut Table, service: &Service, members: &[Member], token: &str) -> f64 {
+    let channels = load::channels(service).await;
+    let check = |channel, index: usize| ask(channel, &members[index * 7_919 % members.len()], token);
+    load::saturate(service, &channels, Duration::from_secs(2), check).await;
     let (mut checks, mut nothings) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        nothings.push(load(&service, &channels, ROUND, do_nothing).await);
-        checks.push(load(&service, &channels, ROUND, |channel| ask(channel, check.clone(), &service.key)).await);
+        nothings.push(load::saturate(service, &channels, ROUND, |channel, _| do_nothing(channel)).await);
+        checks.push(load::saturate(service, &channels, ROUND, check).await);
     }
-    let (check, nothing) = (median(&checks, |load| load.cpu_micros), median(&nothings, |load| load.cpu_micros));
-    println!(
-        "Check, warm, authenticated: {check:.1} µs of server CPU; a unary method that does nothing: {nothing:.1} µs"
+    let cpu = (median(&checks, |load| load.cpu_micros), median(&nothings, |load| load.cpu_micros));
+    table.ratio("Check, warm, JWT, 1 M memberships: server CPU", "µs", cpu, "no-op of the same server", "≤ 1.5");
+    let rate = (median(&checks, |load| load.per_second), median(&nothings, |load| load.per_second));
+    table.ratio("Check, warm, JWT, 1 M memberships: throughput", "/s", rate, "no-op of the same server", "≥ 0.75");
+    rate.0
+}
+
+async fn batch(table: &mut Table, service: &Service, organizations: &[Vec<Member>], token: &str, singles: f64) {
+    let channels = load::channels(service).await;
+    let of_thousand = &organizations[1];
+    let call = |channel, _| ask_batch(channel, of_thousand, BATCH, token);
+    let load = load::saturate(service, &channels, ROUND, call).await;
+    let decisions = (load.per_second * BATCH as f64, singles);
+    table.ratio("BatchCheck of 1,000", "decisions/s", decisions, "single Checks", "≥ 10");
+}
+
+/// Latency as the server's own meter has it, at half of the rate that saturates it.
+async fn half(table: &mut Table, folder: &Path, issuer: &Issuer, organizations: &[Vec<Member>], saturation: f64) {
+    let mut service = Service::start_again(&issuer.arguments(folder));
+    let token = issuer.token();
+    let channels = load::channels(&service).await;
+    load_all(&channels[0], organizations, &token).await;
+    let members: Vec<Member> = organizations.iter().flatten().step_by(7).cloned().collect();
+    let call = |channel, index: usize| {
+        let member = members[index * 7_919 % members.len()].clone();
+        let token = token.clone();
+        async move {
+            match index % WRITE_EVERY {
+                0 => write(channel, &member, index, &token).await,
+                _ => ask(channel, &member, &token).await,
+            }
+        }
+    };
+    load::pace(&channels, saturation / 2.0, HALF, call).await;
+    let (p50, p99, calls) = service.stop_and_read("AuthorizationService/Check");
+    let of = format!("{calls} calls, {:.0}/s, 1 % writes", saturation / 2.0);
+    table.row(
+        "latency in the server, half of saturation: p50",
+        format!("{p50} µs"),
+        of.clone(),
+        format!("{p50} µs"),
+        "≤ 800 µs",
     );
-    println!("  ratio of CPU per request: {:.2}", check / nothing);
-    let (check, nothing) = (median(&checks, |load| load.per_second), median(&nothings, |load| load.per_second));
-    println!("  ratio of throughput: {:.2} ({check:.0}/s, {nothing:.0}/s)", check / nothing);
-    batch(&service, &channels[0]).await;
+    table.row(
+        "latency in the server, half of saturation: p99",
+        format!("{p99} µs"),
+        of,
+        format!("{p99} µs"),
+        "≤ 1,400 µs",
+    );
 }
 
-/// One kind of call, for a while.
-struct Load {
-    per_second: f64,
-    cpu_micros: f64,
+fn request<T>(message: T, token: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
 }
 
-async fn load<F: Future<Output = ()> + Send + 'static>(
-    service: &Service,
-    channels: &[Channel],
-    duration: Duration,
-    call: impl Fn(Channel) -> F,
-) -> Load {
-    let (begin, cpu) = (Instant::now(), service.cpu_seconds());
-    let mut calls = tokio::task::JoinSet::new();
-    for index in 0..IN_FLIGHT {
-        calls.spawn(call(channels[index % channels.len()].clone()));
-    }
-    let mut done = 0u32;
-    while begin.elapsed() < duration {
-        calls.join_next().await.unwrap().unwrap();
-        done += 1;
-        calls.spawn(call(channels[done as usize % channels.len()].clone()));
-    }
-    while calls.join_next().await.is_some() {
-        done += 1;
-    }
-    let cpu = service.cpu_seconds() - cpu;
-    Load { per_second: f64::from(done) / begin.elapsed().as_secs_f64(), cpu_micros: cpu * 1e6 / f64::from(done) }
-}
-
-fn median(loads: &[Load], figure: impl Fn(&Load) -> f64) -> f64 {
-    let mut figures: Vec<f64> = loads.iter().map(figure).collect();
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
-}
-
-fn ask(channel: Channel, check: pb::CheckRequest, key: &str) -> impl Future<Output = ()> + Send + use<> {
-    let mut request = Request::new(check);
-    request.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+fn ask(channel: Channel, member: &Member, token: &str) -> impl Future<Output = ()> + Send + use<> {
+    let check = pb::CheckRequest {
+        organization_id: member.organization_id.clone(),
+        user_id: member.user_id.clone(),
+        permission: "members:read".into(),
+        ..Default::default()
+    };
+    let request = request(check, token);
     async move {
         let answer = AuthorizationServiceClient::new(channel).check(request).await.unwrap();
         assert!(answer.get_ref().allowed);
+    }
+}
+
+fn ask_batch(
+    channel: Channel,
+    members: &[Member],
+    count: usize,
+    token: &str,
+) -> impl Future<Output = ()> + Send + use<> {
+    let entry = |member: &Member| pb::CheckEntry {
+        user_id: member.user_id.clone(),
+        permission: "members:read".into(),
+        ..Default::default()
+    };
+    let batch = pb::BatchCheckRequest {
+        organization_id: members[0].organization_id.clone(),
+        entries: members.iter().cycle().take(count).map(entry).collect(),
+        consistency: None,
+    };
+    let request = request(batch, token);
+    async move {
+        let answer = AuthorizationServiceClient::new(channel).batch_check(request).await.unwrap();
+        assert!(answer.get_ref().results.iter().all(|result| result.allowed));
     }
 }
 
@@ -93,66 +173,10 @@ async fn do_nothing(channel: Channel) {
     HealthClient::new(channel).check(HealthCheckRequest { service: String::new() }).await.unwrap();
 }
 
-/// An organization with members, and a question about one of them.
-async fn prepare(service: &Service) -> pb::CheckRequest {
-    let caller = crate::writes::Caller::connect(service).await;
-    caller.call("RoleService/CreatePermission", json!({"slug": "docs:read"})).await;
-    caller.call("RoleService/CreateRole", json!({"slug": "reader", "permissions": ["docs:read"]})).await;
-    let created = caller.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
-    let organization_id = created["organization"]["organizationId"].as_str().unwrap().to_owned();
-    let member = |index| json!({"email": format!("u{index}@example.com"), "roles": ["member", "reader"]});
-    let members: Vec<_> = (0..MEMBERS).map(member).collect();
-    let batch = json!({"organizationId": organization_id, "members": members});
-    let added = caller.call("MembershipService/BatchAddMembers", batch).await;
-    let user_id = added["results"][MEMBERS / 2]["membership"]["userId"].as_str().unwrap().to_owned();
-    pb::CheckRequest { organization_id, user_id, permission: "docs:read".into(), resource: None, consistency: None }
-}
-
-async fn batch(service: &Service, channel: &Channel) {
-    const ENTRIES: usize = 1_000;
-    const CALLS: usize = 200;
-    let check = prepare_batch(service).await;
-    let request = || {
-        let mut request = Request::new(check(ENTRIES));
-        request.metadata_mut().insert("authorization", format!("Bearer {}", service.key).parse().unwrap());
-        request
-    };
-    let mut client = AuthorizationServiceClient::new(channel.clone());
-    client.batch_check(request()).await.unwrap();
-    let (begin, cpu) = (Instant::now(), service.cpu_seconds());
-    for _ in 0..CALLS {
-        client.batch_check(request()).await.unwrap();
-    }
-    let decisions = (CALLS * ENTRIES) as f64;
-    println!(
-        "BatchCheck, {ENTRIES} entries: {:.0} decisions/s on one connection, {:.2} µs of server CPU each\n",
-        decisions / begin.elapsed().as_secs_f64(),
-        (service.cpu_seconds() - cpu) * 1e6 / decisions
-    );
-}
-
-async fn prepare_batch(service: &Service) -> impl Fn(usize) -> pb::BatchCheckRequest {
-    let caller = crate::writes::Caller::connect(service).await;
-    let found = caller.call("OrganizationService/LookupOrganization", json!({"slug": "acme"})).await;
-    let organization_id = found["organization"]["organizationId"].as_str().unwrap().to_owned();
-    let list = json!({"organizationId": organization_id, "pageSize": 1000});
-    let listed = caller.call("MembershipService/ListMemberships", list).await;
-    let users: Vec<String> = listed["memberships"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|membership| membership["userId"].as_str().unwrap().to_owned())
-        .collect();
-    move |count| {
-        let entry = |index: usize| pb::CheckEntry {
-            user_id: users[index % users.len()].clone(),
-            permission: "docs:read".into(),
-            resource: None,
-        };
-        pb::BatchCheckRequest {
-            organization_id: organization_id.clone(),
-            entries: (0..count).map(entry).collect(),
-            consistency: None,
-        }
-    }
+async fn write(channel: Channel, member: &Member, index: usize, token: &str) {
+    let service = roster::dynamic::Client { channel, key: Some(token.to_owned()), tenant: None };
+    let method = roster::dynamic::find(&roster::dynamic::contract().unwrap(), "MembershipService/AddMember").unwrap();
+    let email = format!("new-{index}-{}@example.com", uuid::Uuid::now_v7().simple());
+    let add = json!({"organizationId": member.organization_id, "member": {"email": email}});
+    service.unary(&method, roster::dynamic::parse(&method, &add.to_string()).unwrap()).await.unwrap();
 }

@@ -1,16 +1,30 @@
-//! First figures: each a ratio against a reference measured in the same run, in turns, on this machine.
+//! Figures, each a ratio against a reference measured in the same run, in turns, on this machine.
 //!
-//! `make bench` brings PostgreSQL and Kafka. The service runs as a process of its own, so that its CPU time is its own.
+//! `make bench` brings PostgreSQL and Kafka. The service runs as a process of its own, so that its CPU time and memory
+//! are its own. `make bench ARGS="--bench figures -- check"` measures one part: `check`, `writes` or `relay`.
 
 mod check;
+mod issuer;
+mod load;
 mod relay;
 mod service;
+mod table;
+mod tenant;
 mod writes;
 
 #[tokio::main]
 async fn main() {
-    println!("Absolute figures are of this machine, now; the ratios are what matters.\n");
-    check::run().await;
-    writes::run().await;
-    relay::run().await;
+    let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    let mut table = table::Table::begin();
+    if wanted("check") {
+        check::run(&mut table).await;
+    }
+    if wanted("writes") {
+        writes::run(&mut table).await;
+    }
+    if wanted("relay") {
+        relay::run(&mut table).await;
+    }
+    table.print();
 }

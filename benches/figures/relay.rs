@@ -14,18 +14,20 @@ use roster::{
     db::{Db, Location, wake::Wake},
     events::{Record, store},
     lease,
-    memberships::{self, NewMember, Person},
+    memberships::{self, NewMember, Origin, Person},
     organizations,
     relay::{Relay, librdkafka_settings, topic},
     sequencer, tenants,
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::table::Table;
+
 const BATCHES: usize = 30;
 const BATCH: usize = 1_000;
 const ROUNDS: usize = 3;
 
-pub async fn run() {
+pub async fn run(table: &mut Table) {
     let brokers = std::env::var("ROSTER_TEST_KAFKA").expect("run it by `make bench`");
     let location = Location::Postgres { url: crate::writes::fresh_postgres().await, connections_max: 10 };
     let db = Db::open(&location).await.unwrap();
@@ -43,8 +45,8 @@ pub async fn run() {
     ours.sort_by(f64::total_cmp);
     raw.sort_by(f64::total_cmp);
     let (ours, raw) = (ours[ROUNDS / 2], raw[ROUNDS / 2]);
-    println!("Relay, {} events of PostgreSQL: {ours:.0}/s; librdkafka alone: {raw:.0}/s", records.len());
-    println!("  ratio of rates: {:.2}", ours / raw);
+    let what = format!("relay, {} events of PostgreSQL", records.len());
+    table.ratio(&what, "/s", (ours, raw), "librdkafka alone", "≥ 0.5");
 }
 
 fn kafka(brokers: &str, topic: &str) -> Kafka {
@@ -68,7 +70,13 @@ async fn fill(db: &Db) {
         let member = |index: usize| {
             let address = format!("u{batch}-{index}@example.com");
             let email = roster::fields::Email { original: address.clone(), key: address };
-            Ok(NewMember { person: Person::Email(email), display_name: String::new(), roles: vec![], teams: vec![] })
+            Ok(NewMember {
+                person: Person::Email(email),
+                display_name: String::new(),
+                roles: vec![],
+                teams: vec![],
+                origin: Origin::api(),
+            })
         };
         let members: Vec<_> = (0..BATCH).map(member).collect();
         db.write(async move |tx| {

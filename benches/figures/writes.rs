@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tonic::transport::Endpoint;
 use uuid::Uuid;
 
-use crate::service::Service;
+use crate::{service::Service, table::Table};
 
 const WRITERS: usize = 8;
 const ROUND: Duration = Duration::from_secs(4);
@@ -45,14 +45,13 @@ impl Caller {
     }
 }
 
-pub async fn run() {
+pub async fn run(table: &mut Table) {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = ["--data-dir".to_owned(), folder.path().display().to_string()];
-    compare("SQLite", &sqlite, &Location::Folder(folder.path().to_owned())).await;
+    compare(table, "SQLite", &sqlite, &Location::Folder(folder.path().to_owned())).await;
     let url = fresh_postgres().await;
     let postgres = ["--database-url".to_owned(), url.clone()];
-    compare("PostgreSQL", &postgres, &Location::Postgres { url, connections_max: 20 }).await;
-    println!();
+    compare(table, "PostgreSQL", &postgres, &Location::Postgres { url, connections_max: 20 }).await;
 }
 
 /// A fresh database in the PostgreSQL of the run.
@@ -64,7 +63,7 @@ pub async fn fresh_postgres() -> String {
     format!("{}/{name}", server.rsplit_once('/').unwrap().0)
 }
 
-async fn compare(engine: &str, arguments: &[String], location: &Location) {
+async fn compare(table: &mut Table, engine: &str, arguments: &[String], location: &Location) {
     let service = Service::start(arguments);
     let caller = Caller::connect(&service).await;
     let mut organizations = Vec::new();
@@ -83,10 +82,8 @@ async fn compare(engine: &str, arguments: &[String], location: &Location) {
     ours.sort_by(f64::total_cmp);
     raw.sort_by(f64::total_cmp);
     let (ours, raw) = (ours[ROUNDS / 2], raw[ROUNDS / 2]);
-    println!(
-        "AddMember of a new person, {WRITERS} writers, {engine}: {ours:.0}/s; the same statements raw: {raw:.0}/s"
-    );
-    println!("  ratio of rates: {:.2}", ours / raw);
+    let what = format!("AddMember of a new person, {WRITERS} writers, {engine}");
+    table.ratio(&what, "/s", (ours, raw), "the same statements raw", "≥ 0.5");
 }
 
 async fn tenant(db: &Db) -> Uuid {

@@ -65,6 +65,7 @@ impl Sender<'_> {
             display_name: user.to_owned(),
             roles: roles(standing),
             team_ids: Vec::new(),
+            ..NewMember::default()
         };
         let request = AddMemberRequest {
             organization_id: self.directory.organization_id(self.service).await?,
@@ -82,6 +83,7 @@ impl Sender<'_> {
             membership_id: self.directory.membership_id(self.service, user).await?,
             roles: roles(standing),
             request_id: self.request_id,
+            ..SetRolesRequest::default()
         };
         self.service.memberships().set_roles(request).await?;
         Ok(())

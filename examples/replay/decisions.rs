@@ -55,6 +55,7 @@ pub async fn differences(
         user_id: user_ids.get(cell.user).map(|id| (*id).to_owned()).unwrap_or_default(),
         permission: cell.level.permission(),
         resource: Some(repository(cell.repo)),
+        ..CheckEntry::default()
     };
     let request = BatchCheckRequest {
         organization_id: organization_id.to_owned(),

@@ -6,7 +6,7 @@ mod wire;
 
 use std::time::Duration;
 
-pub use rpc::read_scopes;
+pub use rpc::{is_scope, read_scopes};
 
 use crate::{
     auth::{keys::Secret, scopes::Scopes},

@@ -25,8 +25,8 @@ impl ApiKeyService for Service {
         &self,
         request: Request<pb::CreateApiKeyRequest>,
     ) -> Result<Response<pb::CreateApiKeyResponse>, Status> {
-        let caller = self.caller(&request)?.scopes;
-        let (mut ctx, request) = self.open(request)?;
+        let caller = self.caller(&request)?.who.scopes();
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         fields.text("name", &request.name, 1..=200);
         let scopes = read_scopes(&mut fields, request.scopes);
@@ -44,7 +44,7 @@ impl ApiKeyService for Service {
         &self,
         request: Request<pb::GetApiKeyRequest>,
     ) -> Result<Response<pb::GetApiKeyResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id = fields.id("api_key_id", &request.api_key_id);
         fields.done()?;
@@ -56,7 +56,7 @@ impl ApiKeyService for Service {
         &self,
         request: Request<pb::ListApiKeysRequest>,
     ) -> Result<Response<pb::ListApiKeysResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let page = fields.page(request.page_size, &request.page_token, "api_keys")?;
         fields.done()?;
@@ -71,8 +71,8 @@ impl ApiKeyService for Service {
         &self,
         request: Request<pb::RotateApiKeyRequest>,
     ) -> Result<Response<pb::RotateApiKeyResponse>, Status> {
-        let caller = self.caller(&request)?.scopes;
-        let (mut ctx, request) = self.open(request)?;
+        let caller = self.caller(&request)?.who.scopes();
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id = fields.id("api_key_id", &request.api_key_id);
         let overlap = fields.duration("overlap", request.overlap.as_ref(), OVERLAP_MAX, OVERLAP_DEFAULT);
@@ -92,7 +92,7 @@ impl ApiKeyService for Service {
         &self,
         request: Request<pb::RevokeApiKeyRequest>,
     ) -> Result<Response<pb::RevokeApiKeyResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id = fields.id("api_key_id", &request.api_key_id);
         fields.request(&mut ctx, request.request_id);
@@ -106,14 +106,14 @@ impl ApiKeyService for Service {
 pub fn read_scopes(fields: &mut Fields, scopes: Vec<String>) -> Vec<String> {
     fields.count("scopes", scopes.len(), 1..=100);
     for (index, scope) in scopes.iter().enumerate() {
-        let known = scope == PLATFORM || scope == "*" || is_right_slug(scope) || is_pattern(scope);
-        if !known {
+        if !is_scope(scope) {
             fields.wrong(format!("scopes[{index}]"), "not a permission, a pattern such as members:*, * or platform");
         }
     }
     ordered(scopes)
 }
 
-fn is_pattern(scope: &str) -> bool {
-    scope.strip_suffix(":*").is_some_and(is_right_slug)
+/// Whether this is a scope: a permission, a pattern, `*` or `platform`.
+pub fn is_scope(scope: &str) -> bool {
+    scope == PLATFORM || scope == "*" || is_right_slug(scope) || scope.strip_suffix(":*").is_some_and(is_right_slug)
 }

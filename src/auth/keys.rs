@@ -19,12 +19,12 @@ use crate::{
     clock::Timestamp,
     db::Db,
     error::{Error, Reason, Result},
-    events::Record,
     ids::{ApiKeyId, TenantId},
     proto::v1::{self as pb, event::Data},
 };
 
-const PREFIX: &str = "rk_";
+/// How every key begins.
+pub const PREFIX: &str = "rk_";
 /// The characters of a TypeID behind its prefix.
 const ID_LEN: usize = 26;
 /// How many verified keys are kept.
@@ -131,11 +131,6 @@ impl KeyCache {
         let key = stored.and_then(|stored| verified(stored, now));
         let in_force = key.is_some_and(|key| key.expires_at.is_none_or(|end| now < end));
         in_force.then_some(()).ok_or_else(|| Error::new(Reason::InvalidCredentials, "the API key has ended"))
-    }
-
-    /// Whether an event may be about a key: those are in the tenant's own stream.
-    pub fn wants(&self, record: &Record) -> bool {
-        record.stream_id == record.tenant_id.uuid()
     }
 
     /// Forgets a key that was changed.

@@ -10,11 +10,7 @@ use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
-use super::{
-    Caller, Methods,
-    keys::{KeyCache, VerifiedKey},
-    scopes::PLATFORM,
-};
+use super::{Caller, Credentials, Methods, Who, scopes::PLATFORM};
 use crate::{
     clock::Clock,
     db::Db,
@@ -23,7 +19,7 @@ use crate::{
     tenants,
 };
 
-/// The metadata in which a key with the platform scope names the tenant of a call.
+/// The metadata in which a service with the platform scope names the tenant of a call.
 const TENANT: &str = "roster-tenant";
 /// What may be called without a credential.
 const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
@@ -35,15 +31,15 @@ pub struct AuthLayer(Arc<Guard>);
 #[derive(Debug)]
 struct Guard {
     methods: Methods,
-    keys: Arc<KeyCache>,
+    credentials: Arc<Credentials>,
     db: Db,
     clock: Clock,
 }
 
 impl AuthLayer {
     /// Guards these methods.
-    pub fn new(methods: Methods, keys: Arc<KeyCache>, db: Db, clock: Clock) -> Self {
-        Self(Arc::new(Guard { methods, keys, db, clock }))
+    pub fn new(methods: Methods, credentials: Arc<Credentials>, db: Db, clock: Clock) -> Self {
+        Self(Arc::new(Guard { methods, credentials, db, clock }))
     }
 }
 
@@ -114,42 +110,42 @@ impl Guard {
         if OPEN.iter().any(|open| path.starts_with(open)) {
             return Ok(None);
         }
-        let key = self.verify(headers).await?;
+        let who = self.verify(headers).await?;
         let Some(permission) = self.methods.permission(path) else { return Ok(None) }; // answered as UNIMPLEMENTED
-        let tenant_id = self.tenant(&key, headers).await?;
-        if !key.scopes.allow(permission) {
-            return Err(Error::new(Reason::MissingPermission, format!("the caller lacks {permission}"))
-                .with("permission", permission));
+        let tenant_id = self.tenant(&who, headers).await?;
+        // A user is asked for it where the organization is known: by `Service::open`.
+        if !matches!(who, Who::User(..)) && !who.scopes().allow(permission) {
+            return Err(Error::missing_permission(permission));
         }
-        Ok(Some(Caller { tenant_id, api_key_id: key.api_key_id, scopes: key.scopes.clone() }))
+        Ok(Some(Caller { tenant_id, who, permission: permission.clone() }))
     }
 
-    async fn verify(&self, headers: &HeaderMap) -> Result<Arc<VerifiedKey>> {
+    async fn verify(&self, headers: &HeaderMap) -> Result<Who> {
         let missing =
-            || Error::new(Reason::MissingCredentials, "send an API key as metadata authorization: Bearer rk_…");
+            || Error::new(Reason::MissingCredentials, "send an API key or a token as metadata authorization: Bearer …");
         let header = headers.get(AUTHORIZATION).ok_or_else(missing)?;
         let malformed =
-            || Error::new(Reason::InvalidCredentials, "the metadata authorization is not Bearer and an API key");
+            || Error::new(Reason::InvalidCredentials, "the metadata authorization is not Bearer and a credential");
         let (scheme, presented) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(malformed());
         }
-        let now = self.clock.now();
-        match self.keys.recall(presented, now) {
-            Some(key) => Ok(key),
-            None => self.keys.verify(presented, now).await,
-        }
+        self.credentials.verify(presented, self.clock.now()).await
     }
 
-    /// The tenant of a call: the key's own, or the one that a key with the platform scope names.
-    async fn tenant(&self, key: &VerifiedKey, headers: &HeaderMap) -> Result<TenantId> {
-        let Some(named) = headers.get(TENANT) else { return Ok(key.tenant_id) };
+    /// The tenant of a call: the credential's own, or the one that a service with the platform scope names.
+    async fn tenant(&self, who: &Who, headers: &HeaderMap) -> Result<TenantId> {
+        let own = match who {
+            Who::Key(key) => key.tenant_id,
+            Who::Service(token) | Who::User(_, token) => token.tenant_id,
+        };
+        let Some(named) = headers.get(TENANT) else { return Ok(own) };
         let not_found = || Error::new(Reason::TenantNotFound, "no such tenant");
         let named: TenantId = named.to_str().ok().and_then(|id| id.parse().ok()).ok_or_else(not_found)?;
-        if named == key.tenant_id {
+        if named == own {
             return Ok(named);
         }
-        if !key.scopes.allow(PLATFORM) {
+        if !who.scopes().allow(PLATFORM) {
             return Err(not_found());
         }
         tenants::get(&mut self.db.snapshot().await?, named).await.map(|tenant| tenant.id)

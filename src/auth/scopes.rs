@@ -7,7 +7,7 @@ pub const PLATFORM: &str = "platform";
 
 /// The scopes of a key: permissions of Roster's methods, patterns that end in `*` behind a separator, or `*` for
 /// everything but `platform`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scopes(Arc<[String]>);
 
 impl Scopes {
@@ -32,8 +32,8 @@ impl Scopes {
     }
 }
 
-/// A pattern as `wanted` is covered by every pattern that is the same or wider.
-fn covers(held: &str, wanted: &str) -> bool {
+/// Whether a permission, or a pattern, is covered by another: a pattern by every pattern that is the same or wider.
+pub fn covers(held: &str, wanted: &str) -> bool {
     if held == PLATFORM || wanted == PLATFORM {
         return held == wanted;
     }

@@ -39,7 +39,7 @@ enum Verb {
 /// Runs the command line; answers the process's exit code.
 pub async fn run() -> u8 {
     let arguments: Vec<String> = std::env::args().collect();
-    let (command, mut faults) = match with_file(Cli::command(), &arguments) {
+    let (command, tables, mut faults) = match with_file(Cli::command(), &arguments) {
         Ok(read) => read,
         Err(faults) => return refuse(&faults),
     };
@@ -47,7 +47,7 @@ pub async fn run() -> u8 {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    let config = match Config::try_from(&cli.settings) {
+    let config = match Config::read(&cli.settings, tables) {
         Ok(config) if faults.is_empty() => config,
         config => {
             faults.extend(config.err().unwrap_or_default());

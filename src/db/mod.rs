@@ -1,7 +1,7 @@
 //! Storage: two engines behind one SQL text. The only module that knows sqlx (slices derive its `FromRow` and `Type`).
 //!
 //! A statement is a `&'static str` with `$1 … $n`; times and ids are passed in. What only one engine has lives here, in
-//! [`Tx::lock_one`], [`wake`] and the opening of the pools.
+//! [`Tx::lock_one`], [`Tx::lock_alone`], [`wake`] and the opening of the pools.
 
 mod migrate;
 pub mod page;

@@ -57,6 +57,16 @@ impl Page {
         self.after.as_ref().map(parse).transpose()
     }
 
+    /// How many entries the page holds.
+    pub fn size(&self) -> usize {
+        usize::try_from(self.size).expect("positive")
+    }
+
+    /// The token of the page behind this key.
+    pub fn token(&self, key: &str) -> String {
+        URL_SAFE_NO_PAD.encode([&self.filters[..], key.as_bytes()].concat())
+    }
+
     /// How many rows to ask for: one more than the page holds, to know whether there is a next.
     pub fn limit(&self) -> i64 {
         self.size + 1
@@ -64,11 +74,11 @@ impl Page {
 
     /// Cuts the rows to the page; `key` is what the list is ordered by.
     pub fn cut<T>(&self, mut items: Vec<T>, key: impl FnOnce(&T) -> String) -> Paged<T> {
-        let size = usize::try_from(self.size).expect("positive");
+        let size = self.size();
         let more = items.len() > size;
         items.truncate(size);
         let next_page_token = match items.last() {
-            Some(last) if more => URL_SAFE_NO_PAD.encode([&self.filters[..], key(last).as_bytes()].concat()),
+            Some(last) if more => self.token(&key(last)),
             _ => String::new(),
         };
         Paged { items, next_page_token }

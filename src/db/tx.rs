@@ -136,6 +136,18 @@ impl Tx {
         }
     }
 
+    /// [`Self::lock_one`], against writers that would newly refer to the row, too.
+    pub async fn lock_alone<T: Row>(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Option<T>> {
+        match &mut self.engine {
+            Engine::Postgres(tx) => {
+                let arguments = arguments::<PgArguments>(values).map_err(fault)?;
+                let sql = AssertSqlSafe(format!("{sql} FOR UPDATE"));
+                sqlx::query_as_with(sql, arguments).fetch_optional(&mut **tx).await.map_err(fault)
+            }
+            _ => self.fetch_optional(sql, values).await,
+        }
+    }
+
     /// Inserts many rows by one statement: `insert` is `INSERT INTO … (…)` without its values.
     pub async fn insert_all(&mut self, insert: &'static str, rows: Vec<Vec<Value>>) -> Result<()> {
         /// SQLite takes 32,766 parameters in a statement, PostgreSQL twice as many.

@@ -1,32 +1,44 @@
 //! The decision itself: SPEC's Check, line by line.
 
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::{
-    Standpoint,
-    catalogue::PermissionSet,
-    organization::{Held, Member, OrganizationState, Principal, resource_key},
-    tenant::TenantState,
+    members::{Member, MemberRow},
+    resource_tree::{Grant, Principal, ResourceRow, Right},
+    role::Role,
+    standpoint::View,
+    symbols::{PermissionId, RoleRef},
+    team_tree::Gathered,
+    verdict::Sets,
 };
 use crate::{
+    cedar::{Context, Verdict},
     clock::Timestamp,
     error::{Error, Reason, Result},
-    events::Revision,
-    ids::UserId,
     proto::v1::{CheckReason, OrganizationStatus},
 };
 
 /// May this user do this, here, now?
 #[derive(Debug, Clone)]
 pub struct Question<'a> {
-    /// Who.
-    pub user_id: UserId,
+    /// Who; nobody where the subject is an identity that no user has.
+    pub user_id: Option<Uuid>,
     /// What: a permission's slug.
     pub permission: &'a str,
     /// On what: type and id.
     pub resource: Option<(&'a str, &'a str)>,
+    /// Under which circumstances.
+    pub circumstances: Circumstances<'a>,
+}
+
+/// When something is asked, and what the caller says of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
     /// When.
     pub now: Timestamp,
+    /// What policies may ask for.
+    pub context: &'a Context,
 }
 
 /// Yes or no, and why.
@@ -35,62 +47,123 @@ pub type Answer = CheckReason;
 /// Whether this reason allows.
 pub fn allows(reason: CheckReason) -> bool {
     match reason {
-        CheckReason::Role | CheckReason::Grant => true,
+        CheckReason::Role | CheckReason::Grant | CheckReason::PolicyPermit => true,
         CheckReason::Unspecified
         | CheckReason::NotAMember
         | CheckReason::MembershipSuspended
         | CheckReason::UserSuspended
         | CheckReason::OrganizationSuspended
         | CheckReason::OrganizationDeleting
-        | CheckReason::NoPermission => false,
+        | CheckReason::NoPermission
+        | CheckReason::PolicyForbid => false,
     }
 }
 
-/// The states of an organization and its tenant, held still while questions are answered.
-pub struct View<'a> {
-    organization: parking_lot::MappedRwLockReadGuard<'a, OrganizationState>,
-    tenant: parking_lot::MappedRwLockReadGuard<'a, TenantState>,
-    /// The state that the answers are of.
-    pub revision: Revision,
+/// A permission of the catalogue.
+#[derive(Debug, Clone, Copy)]
+pub struct Permission<'a> {
+    /// Its number.
+    pub id: PermissionId,
+    /// Its slug.
+    pub slug: &'a str,
 }
 
-impl Standpoint {
-    /// Holds the states still. Nothing may wait while they are held.
-    pub fn view(&self) -> Result<View<'_>> {
-        let (tenant, organization) = (self.tenant.read()?, self.organization.read()?);
-        let revision = Revision {
-            tenant_id: self.tenant_id,
-            tenant_sequence: self.tenant.applied(),
-            organization: Some((self.organization_id, self.organization.applied())),
-        };
-        Ok(View { organization, tenant, revision })
-    }
+/// A resource that is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// Its type and id.
+    pub name: (&'a str, &'a str),
+    /// Its place, where it is registered or something is granted on it.
+    pub row: Option<ResourceRow>,
+}
+
+/// Roles that a decision gathers: more than these are rare.
+pub type Roles = SmallVec<[RoleRef; 16]>;
+
+/// A member who may act: who they are, in which teams, with which roles.
+#[derive(Debug)]
+pub struct Acting<'v> {
+    /// The row of the membership.
+    pub row: MemberRow,
+    /// The membership.
+    pub member: &'v Member,
+    /// The teams it is in, and all their ancestors.
+    pub teams: Gathered,
+    /// The roles that count: assigned to it and to its teams, combined by the tenant's mode.
+    pub roles: Roles,
+}
+
+/// A question about a member who may act.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Posed<'a> {
+    pub acting: &'a Acting<'a>,
+    pub permission: Permission<'a>,
+    pub target: Option<Target<'a>>,
+    pub circumstances: Circumstances<'a>,
 }
 
 impl View<'_> {
     /// Answers one question. Fails with `UNKNOWN_PERMISSION`.
     pub fn check(&self, question: &Question<'_>) -> Result<Answer> {
-        if !self.tenant.permissions.contains(question.permission) {
-            return Err(Error::new(Reason::UnknownPermission, "the permission is not in the tenant's catalogue")
-                .with("permission", question.permission));
-        }
-        let member = match self.standing(question.user_id.uuid()) {
-            Ok(member) => member,
+        self.check_by(question, self.sets())
+    }
+
+    /// Answers one question as it would be answered if these policies counted.
+    pub fn check_by(&self, question: &Question<'_>, policies: Sets<'_>) -> Result<Answer> {
+        let permission = self.permission(question.permission)?;
+        let acting = match self.acting(question.user_id) {
+            Ok(acting) => acting,
             Err(denied) => return Ok(denied),
         };
-        let teams = self.teams(member);
-        let mut roles = self.roles(member, &teams);
-        if roles.any(|role| self.role_contains(role, question.permission)) {
-            return Ok(CheckReason::Role);
+        let target = question.resource.map(|name| self.target(name));
+        let asked = Posed { acting: &acting, permission, target, circumstances: question.circumstances };
+        Ok(self.decide(&asked, policies))
+    }
+
+    /// What a member who may act may do: what they hold, unless a policy says otherwise.
+    pub(super) fn decide(&self, asked: &Posed<'_>, policies: Sets<'_>) -> Answer {
+        let held = self.held(asked);
+        match self.verdict(asked, policies) {
+            Verdict::Neither => held,
+            Verdict::Permit(_) if held == CheckReason::NoPermission => CheckReason::PolicyPermit,
+            Verdict::Permit(_) => held,
+            Verdict::Forbid(_) => CheckReason::PolicyForbid,
         }
-        if self.granted(question, member, &teams) {
-            return Ok(CheckReason::Grant);
+    }
+
+    /// What a member holds by roles and grants.
+    fn held(&self, asked: &Posed<'_>) -> Answer {
+        if asked.acting.roles.iter().any(|role| self.contains(*role, asked.permission)) {
+            return CheckReason::Role;
         }
-        Ok(CheckReason::NoPermission)
+        let row = asked.target.and_then(|target| target.row);
+        if row.is_some_and(|row| self.granted(asked, row).next().is_some()) {
+            return CheckReason::Grant;
+        }
+        CheckReason::NoPermission
+    }
+
+    /// A permission of the catalogue. Fails with `UNKNOWN_PERMISSION`.
+    pub fn permission<'a>(&self, slug: &'a str) -> Result<Permission<'a>> {
+        let Some(id) = self.tenant.permission(slug) else {
+            return Err(Error::new(Reason::UnknownPermission, "the permission is not in the tenant's catalogue")
+                .with("permission", slug));
+        };
+        Ok(Permission { id, slug })
+    }
+
+    /// A resource, known or not.
+    pub fn target<'a>(&self, name: (&'a str, &'a str)) -> Target<'a> {
+        Target { name, row: self.organization.resources.find(name.0, name.1) }
+    }
+
+    /// The member who may act, or why nobody may.
+    pub fn acting(&self, user_id: Option<Uuid>) -> Result<Acting<'_>, CheckReason> {
+        Ok(self.acting_as(self.standing(user_id)?))
     }
 
     /// The membership that counts, or why none does.
-    fn standing(&self, user_id: Uuid) -> Result<&Member, CheckReason> {
+    fn standing(&self, user_id: Option<Uuid>) -> Result<MemberRow, CheckReason> {
         match self.organization.status {
             OrganizationStatus::Active => {}
             OrganizationStatus::Suspended => return Err(CheckReason::OrganizationSuspended),
@@ -98,52 +171,84 @@ impl View<'_> {
                 return Err(CheckReason::OrganizationDeleting);
             }
         }
-        let member = self.organization.members.get(&user_id).ok_or(CheckReason::NotAMember)?;
-        if self.tenant.denied_users.contains(&user_id) {
+        let user_id = user_id.ok_or(CheckReason::NotAMember)?;
+        let row = self.organization.members.find(user_id).ok_or(CheckReason::NotAMember)?;
+        if self.tenant.denies(user_id) {
             return Err(CheckReason::UserSuspended);
         }
-        if member.active { Ok(member) } else { Err(CheckReason::MembershipSuspended) }
-    }
-
-    /// The teams that a member is in, and all their ancestors.
-    fn teams(&self, member: &Member) -> Vec<Uuid> {
-        let mut teams = Vec::new();
-        for team in self.organization.team_members.get(&member.membership_id).into_iter().flatten() {
-            let mut next = Some(*team);
-            while let Some(id) = next.filter(|id| !teams.contains(id)) {
-                let Some(team) = self.organization.teams.get(&id) else { break };
-                teams.push(id);
-                next = team.parent;
-            }
+        if !self.organization.members.get(row).is_active() {
+            return Err(CheckReason::MembershipSuspended);
         }
-        teams
+        Ok(row)
     }
 
-    /// The roles assigned to a member, and to their teams.
-    fn roles<'v>(&'v self, member: &'v Member, teams: &'v [Uuid]) -> impl Iterator<Item = &'v str> {
-        let of_teams = teams.iter().filter_map(|id| self.organization.teams.get(id)).flat_map(|team| &team.roles);
-        member.roles.iter().chain(of_teams).map(AsRef::as_ref)
+    /// A member, with teams and roles.
+    pub fn acting_as(&self, row: MemberRow) -> Acting<'_> {
+        let organization = &*self.organization;
+        let member = organization.members.get(row);
+        let teams = organization.teams.with_ancestors(organization.team_sets.get(member.teams));
+        let sets = std::iter::once(member.roles()).chain(teams.iter().map(|team| organization.teams.get(*team).roles));
+        let roles = sets.flat_map(|set| organization.role_sets.get(set)).map(|number| RoleRef(*number));
+        let roles = self.counting(roles.collect());
+        Acting { row, member, teams, roles }
     }
 
-    fn role_contains(&self, slug: &str, permission: &str) -> bool {
-        let own = self.organization.roles.get(slug);
-        own.or_else(|| self.tenant.roles.get(slug)).is_some_and(|set: &PermissionSet| set.contains(permission))
+    /// The roles that count, of all that somebody has: every one, or the highest alone.
+    fn counting(&self, roles: Roles) -> Roles {
+        if self.tenant.is_union() {
+            return roles;
+        }
+        roles.into_iter().min_by_key(|role| self.rank(*role)).into_iter().collect()
     }
 
-    fn granted(&self, question: &Question<'_>, member: &Member, teams: &[Uuid]) -> bool {
-        let Some((kind, id)) = question.resource else { return false };
-        let grants = self.organization.grants.get(&resource_key(kind, id));
-        grants.into_iter().flatten().any(|grant| {
-            grant.ends_at.is_none_or(|end| question.now < end)
-                && match &grant.principal {
-                    Principal::Membership(id) => *id == member.membership_id,
-                    Principal::Team(id) => teams.contains(id),
-                    Principal::Role(slug) => self.roles(member, teams).any(|role| *role == **slug),
-                }
-                && match &grant.right {
-                    Held::Permission(slug) => **slug == *question.permission,
-                    Held::Role(slug) => self.role_contains(slug, question.permission),
-                }
+    /// The place of a role in the order of priority: an organization's own rank above its tenant's.
+    ///
+    /// A role of which the tenant knows nothing any more ranks above all, and contains nothing: what members have in its
+    /// place is about to be heard, and until then no lower one counts.
+    fn rank(&self, role: RoleRef) -> (u8, (u32, bool), RoleRef) {
+        match role.own_place() {
+            Some(place) => (1, (self.organization.own_rank(place), true), role),
+            None if self.tenant.role(role).is_none() => (0, (0, true), role),
+            None => (2, self.tenant.rank(role), role),
+        }
+    }
+
+    /// Whether a role contains a permission.
+    pub fn contains(&self, role: RoleRef, permission: Permission<'_>) -> bool {
+        let role: Option<&Role> = match role.own_place() {
+            Some(place) => self.organization.own_role(place),
+            None => self.tenant.role(role),
+        };
+        role.is_some_and(|role| role.contains(permission.id, permission.slug))
+    }
+
+    /// The grants that give a permission: on the resource or above it, in force, to whom the member acts as.
+    pub(super) fn granted<'v>(
+        &'v self,
+        asked: &'v Posed<'v>,
+        resource: ResourceRow,
+    ) -> impl Iterator<Item = (ResourceRow, &'v Grant)> {
+        let resources = &self.organization.resources;
+        let upwards = resources.with_ancestors(resource).filter(|row| resources.get(*row).has_grants());
+        upwards.flat_map(move |row| {
+            let of_principals = asked.acting.principals().flat_map(move |who| resources.get(row).grants_of(who));
+            let in_force = of_principals.filter(move |grant| grant.is_in_force(asked.circumstances.now));
+            in_force.filter_map(move |grant| {
+                let gives = match grant.right {
+                    Right::Permission(id) => id == asked.permission.id,
+                    Right::Role(role) => self.contains(role, asked.permission),
+                };
+                gives.then_some((row, grant))
+            })
         })
+    }
+}
+
+impl Acting<'_> {
+    /// As whom the member holds grants.
+    fn principals(&self) -> impl Iterator<Item = Principal> {
+        let teams = self.teams.iter().map(|team| Principal::Team(*team));
+        let roles = self.roles.iter().map(|role| Principal::Role(*role));
+        std::iter::once(Principal::Member(self.row)).chain(teams).chain(roles)
     }
 }

@@ -2,16 +2,36 @@
 //!
 //! A state is loaded when it is first asked for, moved forward event by event, and never written by a handler. Each
 //! carries the sequence it has reached; a question that needs a later one reads the missing events from the log first.
+//! The first question of an organization that is not loaded is answered from its own facts in the database, while the
+//! organization is loaded behind it; what was not asked for lately goes when room is short.
 
-mod catalogue;
+mod answer;
+mod apply;
+mod budget;
 mod check;
+mod explain;
+mod list;
 mod load;
+mod members;
 mod organization;
+mod policy_set;
+mod replica;
+mod resource_tree;
+mod role;
 mod rpc;
+mod sets;
 mod slot;
+mod standpoint;
+mod stream;
+mod symbols;
+mod team_tree;
 mod tenant;
+mod verdict;
+mod wire;
+mod work;
 
 use std::{
+    hash::Hash,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,16 +39,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use check::{Answer, Question};
+use budget::Budget;
+pub use check::{Answer, Circumstances, Question, allows};
+use load::{Extent, Loaded};
 use organization::OrganizationState;
 use parking_lot::RwLock;
+pub use replica::Replica;
+pub use rpc::read_context;
 use rustc_hash::FxHashMap;
-use slot::Slot;
+use slot::{Folded, Slot};
+pub use standpoint::{Standpoint, View};
+use symbols::Symbols;
 use tenant::TenantState;
 use uuid::Uuid;
+pub use verdict::Sets;
+pub use work::Work;
 
 use crate::{
-    db::Db,
+    db::{Db, Tx},
     error::{Error, Reason, Result},
     events::{self, Record, Revision, Stream},
     ids::{OrganizationId, TenantId},
@@ -46,35 +74,74 @@ pub enum Consistency {
     Full,
 }
 
-/// The state of one organization and its tenant, fresh enough for a question.
-#[derive(Debug, Clone)]
-pub struct Standpoint {
-    tenant_id: TenantId,
-    organization_id: OrganizationId,
-    organization: Arc<Slot<OrganizationState>>,
-    tenant: Arc<Slot<TenantState>>,
+/// How much of an organization an answer needs.
+#[derive(Debug, Clone, Copy)]
+pub enum Needs<'a> {
+    /// What is known of one user, on one resource: type and id. Never waits for an organization to be loaded.
+    Question(Uuid, Option<(&'a str, &'a str)>),
+    /// All of it.
+    Everything,
+}
+
+/// What the operator decided about the index.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How long a replica answers without having heard the log.
+    pub max_staleness: Duration,
+    /// Whether it goes on after that, and says that its answers are stale.
+    pub answer_stale: bool,
+    /// How much the organizations in memory may take, in bytes, about.
+    pub memory_bytes: usize,
+    /// How much one request may do: decisions without policies.
+    pub work_max: usize,
 }
 
 /// States by their keys.
 type Slots<K, S> = RwLock<FxHashMap<K, Arc<Slot<S>>>>;
 
-/// The states of all organizations and tenants that were asked for.
+/// An organization's place in the index.
+type Key = (TenantId, OrganizationId);
+
+/// The states of tenants and organizations.
 #[derive(Debug)]
 pub struct Index {
     db: Db,
-    max_staleness: Duration,
+    settings: Settings,
     begun: Instant,
     /// When the log was last heard: microseconds since `begun`, by a clock that nobody sets.
     heard_at: AtomicU64,
-    organizations: Slots<(TenantId, OrganizationId), OrganizationState>,
+    organizations: Slots<Key, OrganizationState>,
     tenants: Slots<TenantId, TenantState>,
+    budget: Budget,
+}
+
+impl Folded for OrganizationState {
+    async fn load(tx: &mut Tx, tenant_id: TenantId, stream: Stream, symbols: &Arc<Symbols>) -> Result<(Self, i64)> {
+        let Stream::Organization(id) = stream else { return Err(Error::internal("not an organization's stream")) };
+        let loaded = load::organization(tx, tenant_id, id, symbols, Extent::Whole).await?;
+        Ok((loaded.state, loaded.sequence))
+    }
+
+    fn apply(&mut self, event: &pb::Event) -> Result<()> {
+        self.apply_event(event)
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes()
+    }
 }
 
 impl Index {
     /// Nothing loaded yet.
-    pub fn new(db: Db, max_staleness: Duration) -> Self {
+    pub fn new(db: Db, settings: Settings) -> Self {
         let (organizations, tenants) = (RwLock::default(), RwLock::default());
-        Self { db, max_staleness, begun: Instant::now(), heard_at: AtomicU64::new(0), organizations, tenants }
+        let (begun, heard_at, budget) = (Instant::now(), AtomicU64::new(0), Budget::new(settings.memory_bytes));
+        Self { db, settings, begun, heard_at, organizations, tenants, budget }
+    }
+
+    /// How much one request may do.
+    pub fn work(&self) -> Work {
+        Work::new(self.settings.work_max)
     }
 
     /// The log was read to its present end.
@@ -95,16 +162,25 @@ impl Index {
         self.organizations.read().contains_key(&(record.tenant_id, organization_id))
     }
 
-    /// Moves what is loaded forward by one committed event.
-    pub fn feed(&self, event: &pb::Event) {
-        let Ok(tenant_id) = event.tenant_id.parse() else { return };
+    /// Moves what is loaded forward by committed events, in their order.
+    pub fn feed<'e>(&self, events: &[impl AsRef<pb::Event> + 'e]) {
+        let stream = |event: &pb::Event| (event.tenant_id.clone(), event.organization_id.clone());
+        for events in events.chunk_by(|a, b| stream(a.as_ref()) == stream(b.as_ref())) {
+            self.feed_stream(events[0].as_ref(), events.iter().map(AsRef::as_ref));
+        }
+        self.make_room();
+    }
+
+    /// Events of one stream.
+    fn feed_stream<'e>(&self, first: &pb::Event, events: impl Iterator<Item = &'e pb::Event> + Clone) {
+        let Ok(tenant_id) = first.tenant_id.parse() else { return };
         // The maps are let go before a state is waited for: a long batch must not stop other tenants.
-        if event.organization_id.is_empty() {
+        if first.organization_id.is_empty() {
             let slot = self.tenants.read().get(&tenant_id).cloned();
-            slot.iter().for_each(|slot| slot.feed(event));
-        } else if let Ok(organization_id) = event.organization_id.parse() {
+            slot.iter().for_each(|slot| slot.feed(events.clone()));
+        } else if let Ok(organization_id) = first.organization_id.parse() {
             let slot = self.organizations.read().get(&(tenant_id, organization_id)).cloned();
-            slot.iter().for_each(|slot| slot.feed(event));
+            slot.iter().for_each(|slot| slot.feed(events.clone()));
         }
     }
 
@@ -122,82 +198,201 @@ impl Index {
         }
     }
 
+    /// Whether an organization is in memory.
+    pub fn is_loaded(&self, tenant_id: TenantId, organization_id: OrganizationId) -> bool {
+        self.organizations.read().get(&(tenant_id, organization_id)).is_some_and(|slot| slot.is_loaded())
+    }
+
     /// The state of an organization, as fresh as asked for. Warm and fresh enough, it costs no wait. Fails with
     /// `ORGANIZATION_NOT_FOUND`, `INVALID_REVISION`, `INDEX_STALE`.
     pub async fn standpoint(
-        &self,
+        self: &Arc<Self>,
         tenant_id: TenantId,
         organization_id: OrganizationId,
         consistency: Consistency,
+        needs: Needs<'_>,
     ) -> Result<Standpoint> {
-        let (tenant_needs, organization_needs) = self.needs(tenant_id, organization_id, consistency).await?;
-        let tenant = self.tenant(tenant_id);
-        if !tenant.is_at(tenant_needs) {
-            tenant.catch_up(&self.db, tenant_id, Stream::Tenant(tenant_id), tenant_needs).await?;
+        let stale = self.is_stale(consistency)?;
+        let (of_tenant, of_organization) = self.sequences(tenant_id, organization_id, consistency).await?;
+        let tenant = slot(&self.tenants, tenant_id, Arc::default);
+        self.bring_up(&tenant, tenant_id, Stream::Tenant(tenant_id), of_tenant, consistency).await?;
+        let key = (tenant_id, organization_id);
+        let warm = self.organizations.read().get(&key).cloned();
+        if let Some(slot) = warm.filter(|slot| slot.is_loaded()) {
+            slot.asked(self.budget.tick());
+            self.bring_up(&slot, tenant_id, Stream::Organization(organization_id), of_organization, consistency)
+                .await?;
+            return Ok(Standpoint::warm(tenant_id, organization_id, tenant, slot, stale));
         }
-        let organization = self.organization(tenant_id, organization_id);
-        if !organization.is_at(organization_needs) {
-            let stream = Stream::Organization(organization_id);
-            let caught_up = organization.catch_up(&self.db, tenant_id, stream, organization_needs).await;
-            if caught_up.as_ref().is_err_and(|error| error.reason() == Reason::OrganizationNotFound) {
-                self.organizations.write().remove(&(tenant_id, organization_id));
+        match needs {
+            Needs::Everything => {
+                let slot = self.load(key, tenant.symbols(), of_organization).await?;
+                Ok(Standpoint::warm(tenant_id, organization_id, tenant, slot, stale))
             }
-            caught_up?;
+            Needs::Question(user_id, resource) => {
+                let resource = resource.map(|(kind, id)| (kind.to_owned(), id.to_owned()));
+                let loaded = self.facts(key, &tenant, Extent::Question { user_id, resource }, of_organization).await?;
+                self.load_behind(key, tenant.symbols().clone());
+                Ok(Standpoint::cold(tenant_id, organization_id, tenant, loaded, stale))
+            }
         }
-        Ok(Standpoint { tenant_id, organization_id, organization, tenant })
+    }
+
+    /// Brings a state as far as a question needs it. Where any state will do, nobody waits for events that are known to
+    /// be committed and not yet heard, such as those of a write that is being answered: somebody else reads them.
+    async fn bring_up<S: Folded + 'static>(
+        &self,
+        slot: &Arc<Slot<S>>,
+        tenant_id: TenantId,
+        stream: Stream,
+        sequence: i64,
+        consistency: Consistency,
+    ) -> Result<()> {
+        if slot.is_at(sequence) {
+            return Ok(());
+        }
+        if slot.is_loaded() && matches!(consistency, Consistency::MinimizeLatency) {
+            if !slot.is_busy() {
+                let (slot, db) = (slot.clone(), self.db.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = slot.catch_up(&db, tenant_id, stream, 0).await {
+                        tracing::warn!(%error, "a state could not be brought up to the log");
+                    }
+                });
+            }
+            return Ok(());
+        }
+        slot.catch_up(&self.db, tenant_id, stream, sequence).await
+    }
+
+    /// Has what a write has changed included in what is loaded, before the writer hears of it.
+    pub async fn include(&self, tenant_id: TenantId, stream: Stream, sequence: i64) -> Result<()> {
+        match stream {
+            Stream::Tenant(id) => {
+                let slot = self.tenants.read().get(&id).cloned().filter(|slot| slot.is_loaded());
+                let behind = slot.filter(|slot| slot.applied() < sequence);
+                match behind {
+                    Some(slot) => slot.catch_up(&self.db, id, stream, sequence).await,
+                    None => Ok(()),
+                }
+            }
+            Stream::Organization(id) => {
+                let slot = self.organizations.read().get(&(tenant_id, id)).cloned().filter(|slot| slot.is_loaded());
+                let behind = slot.filter(|slot| slot.applied() < sequence);
+                match behind {
+                    Some(slot) => slot.catch_up(&self.db, tenant_id, stream, sequence).await,
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// What one question needs of an organization that is not loaded, and the tenant's state brought as far.
+    async fn facts(&self, key: Key, tenant: &Slot<TenantState>, extent: Extent, sequence: i64) -> Result<Loaded> {
+        let (tenant_id, id) = key;
+        let mut tx = self.db.snapshot().await?;
+        let loaded = load::organization(&mut tx, tenant_id, id, tenant.symbols(), extent).await?;
+        drop(tx);
+        slot::ensure_reached(loaded.sequence, sequence)?;
+        if !tenant.is_at(loaded.tenant_sequence) {
+            tenant.catch_up(&self.db, tenant_id, Stream::Tenant(tenant_id), loaded.tenant_sequence).await?;
+        }
+        Ok(loaded)
+    }
+
+    /// Loads an organization, and waits for it.
+    async fn load(&self, key: Key, symbols: &Arc<Symbols>, sequence: i64) -> Result<Arc<Slot<OrganizationState>>> {
+        let slot = slot(&self.organizations, key, || symbols.clone());
+        slot.asked(self.budget.tick());
+        let loaded = slot.catch_up(&self.db, key.0, Stream::Organization(key.1), sequence).await;
+        if !slot.is_loaded() {
+            // It does not exist, or could not be read.
+            let mut organizations = self.organizations.write();
+            if organizations.get(&key).is_some_and(|present| Arc::ptr_eq(present, &slot)) {
+                organizations.remove(&key);
+            }
+        }
+        loaded?;
+        self.make_room();
+        Ok(slot)
+    }
+
+    /// Has an organization loaded by somebody else, if there is room and hands are free.
+    fn load_behind(self: &Arc<Self>, key: Key, symbols: Arc<Symbols>) {
+        if self.organizations.read().get(&key).is_some_and(|slot| slot.is_busy()) {
+            return;
+        }
+        let Some(turn) = self.budget.admit(key) else { return };
+        let index = self.clone();
+        tokio::spawn(async move {
+            let _turn = turn;
+            if let Err(error) = index.load(key, &symbols, 0).await {
+                tracing::warn!(%error, organization_id = %key.1, "an organization could not be loaded");
+            }
+        });
+    }
+
+    /// Drops the organizations that were not asked for the longest, where all of them together take too much.
+    fn make_room(&self) {
+        let tenants = || self.tenants.read().values().map(|slot| slot.bytes()).sum::<usize>();
+        let organizations = || self.organizations.read().values().map(|slot| slot.bytes()).sum::<usize>();
+        if !self.budget.is_over(|| tenants() + organizations()) {
+            return;
+        }
+        let mut slots: Vec<(u32, usize, Key)> = {
+            let slots = self.organizations.read();
+            slots.iter().map(|(key, slot)| (slot.asked_at(), slot.bytes(), *key)).collect()
+        };
+        slots.sort_unstable();
+        let goners = self.budget.choose(&slots);
+        let mut organizations = self.organizations.write();
+        goners.iter().for_each(|key| drop(organizations.remove(key)));
     }
 
     /// Up to which sequences the streams of the tenant and the organization must be included.
-    async fn needs(
-        &self,
-        tenant_id: TenantId,
-        organization_id: OrganizationId,
-        consistency: Consistency,
-    ) -> Result<(i64, i64)> {
+    async fn sequences(&self, tenant: TenantId, id: OrganizationId, consistency: Consistency) -> Result<(i64, i64)> {
         match consistency {
-            Consistency::MinimizeLatency => {
-                self.ensure_heard()?;
-                Ok((0, 0))
-            }
+            Consistency::MinimizeLatency => Ok((0, 0)),
             Consistency::AtLeastAsFresh(revision) => {
-                let of_this = revision.organization.filter(|(id, _)| *id == organization_id);
-                Ok((revision.tenant_sequence, of_this.map_or(0, |(_, sequence)| sequence)))
+                let of_this = revision.organization.filter(|(organization, _)| *organization == id);
+                if let Some((_, sequence)) = of_this {
+                    return Ok((revision.tenant_sequence, sequence));
+                }
+                // It does not say how far this organization had come, and what it includes may have changed this one
+                // too, as when a role of the tenant is deleted: everything that is committed now includes that.
+                let present = events::store::organization_sequence(&mut self.db.snapshot().await?, tenant, id).await?;
+                Ok((revision.tenant_sequence, present.unwrap_or(0)))
             }
             Consistency::Full => {
                 let mut tx = self.db.snapshot().await?;
-                let organization = events::store::organization_sequence(&mut tx, tenant_id, organization_id).await?;
-                Ok((events::store::tenant_sequence(&mut tx, tenant_id).await?, organization.unwrap_or(0)))
+                let organization = events::store::organization_sequence(&mut tx, tenant, id).await?;
+                Ok((events::store::tenant_sequence(&mut tx, tenant).await?, organization.unwrap_or(0)))
             }
         }
     }
 
-    /// Fails where this replica has not heard the log for too long to answer from what it has.
-    fn ensure_heard(&self) -> Result<()> {
+    /// Whether this replica has not heard the log for too long; fails where the operator wants no such answers.
+    fn is_stale(&self, consistency: Consistency) -> Result<bool> {
+        if !matches!(consistency, Consistency::MinimizeLatency) {
+            return Ok(false);
+        }
         let silence = self.age_micros().saturating_sub(self.heard_at.load(Ordering::Relaxed));
-        if u128::from(silence) > self.max_staleness.as_micros() {
+        let stale = u128::from(silence) > self.settings.max_staleness.as_micros();
+        if stale && !self.settings.answer_stale {
             return Err(Error::new(Reason::IndexStale, "this replica has not heard the log for too long"));
         }
-        Ok(())
-    }
-
-    fn tenant(&self, id: TenantId) -> Arc<Slot<TenantState>> {
-        slot(&self.tenants, id)
-    }
-
-    fn organization(&self, tenant_id: TenantId, id: OrganizationId) -> Arc<Slot<OrganizationState>> {
-        slot(&self.organizations, (tenant_id, id))
+        Ok(stale)
     }
 }
 
 /// The slot of a key. It is there before its state is loaded, so that no event is missed in between.
-fn slot<K: Copy + Eq + std::hash::Hash, S>(slots: &Slots<K, S>, key: K) -> Arc<Slot<S>> {
+fn slot<K: Copy + Eq + Hash, S: Folded>(
+    slots: &Slots<K, S>,
+    key: K,
+    symbols: impl FnOnce() -> Arc<Symbols>,
+) -> Arc<Slot<S>> {
     if let Some(slot) = slots.read().get(&key) {
         return slot.clone();
     }
-    slots.write().entry(key).or_default().clone()
-}
-
-/// The value of an id in an event of our own log.
-fn uuid<K: type_safe_id::StaticType>(id: &str) -> Result<Uuid> {
-    id.parse::<crate::ids::Id<K>>().map(crate::ids::Id::uuid).map_err(|()| Error::internal(format!("bad id {id:?}")))
+    slots.write().entry(key).or_insert_with(|| Arc::new(Slot::new(symbols()))).clone()
 }

@@ -1,251 +1,269 @@
-//! The state of one organization, as its events make it.
+//! The state of one organization, as decisions need it: tables of rows that refer to each other by number.
+//!
+//! Whoever changes it speaks of ids and slugs: events in [`super::apply`], a load in [`super::load`].
 
-use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
 use uuid::Uuid;
 
-use super::{catalogue::PermissionSet, load, slot::Folded, uuid};
+use super::{
+    members::Members,
+    policy_set::changed,
+    resource_tree::{Grant, Principal, Resources, Right},
+    role::Role,
+    sets::{EMPTY, SetId, Sets},
+    symbols::{RoleRef, Symbols},
+    team_tree::Teams,
+};
 use crate::{
+    cedar::{Change, Compiled},
     clock::Timestamp,
-    db::Tx,
-    error::{Error, Result},
-    events::Stream,
-    ids::{TenantId, kind},
-    proto::v1::{self as pb, MembershipStatus, OrganizationStatus, event::Data, grant::Right, grant_principal},
+    ids::OWN_ROLE_PREFIX,
+    proto::v1::OrganizationStatus,
 };
 
 /// The state of an organization.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OrganizationState {
-    pub(super) status: OrganizationStatus,
-    /// By user: who is a member, other than a removed one.
-    pub(super) members: FxHashMap<Uuid, Member>,
-    pub(super) teams: FxHashMap<Uuid, Team>,
-    /// By membership: the teams it is in.
-    pub(super) team_members: FxHashMap<Uuid, Vec<Uuid>>,
-    /// The organization's own roles.
-    pub(super) roles: FxHashMap<Box<str>, PermissionSet>,
-    /// By resource.
-    pub(super) grants: FxHashMap<ResourceKey, Vec<Grant>>,
+    symbols: Arc<Symbols>,
+    /// Where it stands.
+    pub status: OrganizationStatus,
+    /// Who is a member, other than a removed one.
+    pub members: Members,
+    /// The tree of teams.
+    pub teams: Teams,
+    /// The sets of roles that members and teams have.
+    pub role_sets: Sets,
+    /// The sets of teams that members are in.
+    pub team_sets: Sets,
+    /// The tree of resources, with their grants.
+    pub resources: Resources,
+    /// Its own roles, each at the place that its number says.
+    own_roles: Vec<OwnRole>,
+    /// Its policies, where there are any.
+    policies: Option<Box<Compiled>>,
 }
 
-/// A resource as a key: its type, a NUL, its id.
-pub type ResourceKey = Box<str>;
-
-/// The key of a resource. Neither part contains a NUL.
-pub fn resource_key(kind: &str, id: &str) -> ResourceKey {
-    [kind, "\0", id].concat().into()
-}
-
-/// A membership, other than a removed one.
+/// A role of the organization's own.
 #[derive(Debug)]
-pub struct Member {
-    pub(super) membership_id: Uuid,
-    pub(super) active: bool,
-    pub(super) roles: Vec<Box<str>>,
+struct OwnRole {
+    slug: Box<str>,
+    /// Nothing where it was deleted, or has not been heard of.
+    role: Option<Role>,
+    /// Its place in the order of priority, highest first.
+    rank: u32,
 }
 
-/// A team.
+/// Who holds a grant, by ids and slugs.
 #[derive(Debug)]
-pub struct Team {
-    pub(super) parent: Option<Uuid>,
-    pub(super) roles: Vec<Box<str>>,
-}
-
-/// A grant on a resource.
-#[derive(Debug)]
-pub struct Grant {
-    pub(super) id: Uuid,
-    pub(super) principal: Principal,
-    pub(super) right: Held,
-    pub(super) ends_at: Option<Timestamp>,
-}
-
-/// Who holds a grant.
-#[derive(Debug)]
-pub enum Principal {
+pub enum PrincipalName<'a> {
     /// A membership.
     Membership(Uuid),
-    /// A team, and the teams below it.
+    /// A team.
     Team(Uuid),
-    /// Everybody who holds the role.
-    Role(Box<str>),
+    /// A role.
+    Role(&'a str),
 }
 
-/// What a grant gives.
+/// What a grant gives, by its slug.
 #[derive(Debug)]
-pub enum Held {
-    /// Everything that the role contains.
-    Role(Box<str>),
-    /// One permission.
-    Permission(Box<str>),
-}
-
-impl Folded for OrganizationState {
-    async fn load(tx: &mut Tx, tenant_id: TenantId, stream: Stream) -> Result<(Self, i64)> {
-        load::organization(tx, tenant_id, stream).await
-    }
-
-    /// Whatever an event says of the state after, becomes the state. What it does not say of it, it does not change.
-    fn apply(&mut self, event: &pb::Event) -> Result<()> {
-        let Some(data) = &event.data else { return Err(Error::internal("an event without data")) };
-        match data {
-            Data::OrganizationCreated(data) => self.put(data.after.as_ref()),
-            Data::OrganizationUpdated(data) => self.put(data.after.as_ref()),
-            Data::OrganizationSuspended(data) => self.put(data.after.as_ref()),
-            Data::OrganizationReactivated(data) => self.put(data.after.as_ref()),
-            Data::OrganizationDeleted(data) => self.put(data.after.as_ref()),
-            Data::MembershipCreated(data) => self.put_member(data.after.as_ref())?,
-            Data::MembershipRoleAssigned(data) => self.put_member(data.after.as_ref())?,
-            Data::MembershipRoleRevoked(data) => self.put_member(data.after.as_ref())?,
-            Data::MembershipRolesChanged(data) => self.put_member(data.after.as_ref())?,
-            Data::MembershipSuspended(data) => self.put_member(data.after.as_ref())?,
-            Data::MembershipReactivated(data) => self.put_member(data.after.as_ref())?,
-            Data::MembershipRemoved(data) => self.put_member(data.after.as_ref())?,
-            Data::TeamCreated(data) => self.put_team(data.after.as_ref())?,
-            Data::TeamUpdated(data) => self.put_team(data.after.as_ref())?,
-            Data::TeamMoved(data) => self.put_team(data.after.as_ref())?,
-            Data::TeamRoleAssigned(data) => self.put_team(data.after.as_ref())?,
-            Data::TeamRoleRevoked(data) => self.put_team(data.after.as_ref())?,
-            Data::TeamDeleted(data) => self.remove_team(data.before.as_ref())?,
-            Data::TeamMemberAdded(data) => self.add_team_member(data.after.as_ref())?,
-            Data::TeamMemberRemoved(data) => self.remove_team_member(data.before.as_ref())?,
-            Data::RoleCreated(data) => self.put_role(data.after.as_ref()),
-            Data::RolePermissionsChanged(data) => self.put_role(data.after.as_ref()),
-            Data::RoleDeleted(data) => {
-                if let Some(before) = &data.before {
-                    self.roles.remove(before.slug.as_str());
-                }
-            }
-            Data::GrantCreated(data) => self.put_grant(data.after.as_ref())?,
-            Data::GrantUpdated(data) => self.put_grant(data.after.as_ref())?,
-            Data::GrantRevoked(data) => self.remove_grant(data.before.as_ref())?,
-            // Nothing that decides anything.
-            Data::TeamMemberUpdated(_) | Data::RoleUpdated(_) => {}
-            // Of the tenant's own stream, never here.
-            Data::TenantCreated(_)
-            | Data::TenantUpdated(_)
-            | Data::ApiKeyCreated(_)
-            | Data::ApiKeyRotated(_)
-            | Data::ApiKeyRevoked(_)
-            | Data::UserCreated(_)
-            | Data::UserUpdated(_)
-            | Data::UserSuspended(_)
-            | Data::UserReactivated(_)
-            | Data::UserDeleted(_)
-            | Data::PermissionCreated(_)
-            | Data::PermissionUpdated(_)
-            | Data::PermissionDeleted(_) => {}
-        }
-        Ok(())
-    }
+pub enum RightName<'a> {
+    /// A role.
+    Role(&'a str),
+    /// A permission.
+    Permission(&'a str),
 }
 
 impl OrganizationState {
-    fn put(&mut self, organization: Option<&pb::Organization>) {
-        if let Some(organization) = organization {
-            self.status = organization.status();
+    /// An organization of which nothing is known yet.
+    pub fn new(symbols: Arc<Symbols>) -> Self {
+        Self {
+            symbols,
+            status: OrganizationStatus::default(),
+            members: Members::default(),
+            teams: Teams::default(),
+            role_sets: Sets::default(),
+            team_sets: Sets::default(),
+            resources: Resources::default(),
+            own_roles: Vec::new(),
+            policies: None,
         }
     }
 
-    fn put_member(&mut self, membership: Option<&pb::Membership>) -> Result<()> {
-        let Some(membership) = membership else { return Ok(()) };
-        let user_id = uuid::<kind::User>(&membership.user_id)?;
-        let membership_id = uuid::<kind::Membership>(&membership.membership_id)?;
-        let active = match membership.status() {
-            MembershipStatus::Removed => {
-                self.members.remove(&user_id);
-                self.team_members.remove(&membership_id);
-                return Ok(());
+    /// Its policies, where there are any.
+    pub fn policies(&self) -> Option<&Compiled> {
+        self.policies.as_deref()
+    }
+
+    /// Other policies than before.
+    pub fn change_policies<'a>(&mut self, changes: impl IntoIterator<Item = Change<'a>>) {
+        self.policies = changed(self.policies.take(), changes);
+    }
+
+    /// One of its own roles.
+    pub fn own_role(&self, place: usize) -> Option<&Role> {
+        self.own_roles.get(place)?.role.as_ref()
+    }
+
+    /// The place of one of its own roles in the order of priority; its tenant's rank below all of them.
+    pub fn own_rank(&self, place: usize) -> u32 {
+        self.own_roles.get(place).map_or(u32::MAX, |own| own.rank)
+    }
+
+    /// The slug of a role.
+    pub fn role_slug(&self, role: RoleRef) -> Box<str> {
+        match role.own_place() {
+            Some(place) => self.own_roles.get(place).map(|own| own.slug.clone()).unwrap_or_default(),
+            None => self.symbols.role_slug(role),
+        }
+    }
+
+    /// A member as they are now: with exactly these roles.
+    pub fn put_member<'a>(
+        &mut self,
+        user_id: Uuid,
+        membership_id: Uuid,
+        active: bool,
+        roles: impl Iterator<Item = &'a str>,
+    ) {
+        let roles = self.role_set(roles);
+        match self.members.find(user_id) {
+            Some(row) if self.members.get(row).membership_id == membership_id => {
+                let before = self.members.set_roles(row, active, roles);
+                self.role_sets.release(before);
             }
-            MembershipStatus::Active => true,
-            MembershipStatus::Suspended | MembershipStatus::Unspecified => false,
-        };
-        let roles = membership.roles.iter().map(|assignment| assignment.role.as_str().into()).collect();
-        self.members.insert(user_id, Member { membership_id, active, roles });
-        Ok(())
-    }
-
-    fn put_team(&mut self, team: Option<&pb::Team>) -> Result<()> {
-        let Some(team) = team else { return Ok(()) };
-        let parent = match team.parent_team_id.as_str() {
-            "" => None,
-            id => Some(uuid::<kind::Team>(id)?),
-        };
-        let roles = team.roles.iter().map(|role| role.as_str().into()).collect();
-        self.teams.insert(uuid::<kind::Team>(&team.team_id)?, Team { parent, roles });
-        Ok(())
-    }
-
-    fn remove_team(&mut self, team: Option<&pb::Team>) -> Result<()> {
-        if let Some(team) = team {
-            self.teams.remove(&uuid::<kind::Team>(&team.team_id)?);
-        }
-        Ok(())
-    }
-
-    fn add_team_member(&mut self, member: Option<&pb::TeamMember>) -> Result<()> {
-        if let Some(member) = member {
-            let membership_id = uuid::<kind::Membership>(&member.membership_id)?;
-            self.team_members.entry(membership_id).or_default().push(uuid::<kind::Team>(&member.team_id)?);
-        }
-        Ok(())
-    }
-
-    fn remove_team_member(&mut self, member: Option<&pb::TeamMember>) -> Result<()> {
-        let Some(member) = member else { return Ok(()) };
-        let membership_id = uuid::<kind::Membership>(&member.membership_id)?;
-        let team_id = uuid::<kind::Team>(&member.team_id)?;
-        if let Some(teams) = self.team_members.get_mut(&membership_id) {
-            teams.retain(|id| *id != team_id);
-            if teams.is_empty() {
-                self.team_members.remove(&membership_id);
+            another => {
+                // A person is a member once: another membership of theirs is over.
+                if another.is_some() {
+                    self.remove_member(user_id);
+                }
+                self.members.add(user_id, membership_id, active, roles);
             }
         }
-        Ok(())
     }
 
-    fn put_role(&mut self, role: Option<&pb::Role>) {
-        if let Some(role) = role {
-            let set = PermissionSet::new(role.permissions.iter().map(String::as_str));
-            self.roles.insert(role.slug.as_str().into(), set);
+    /// Takes a member out.
+    pub fn remove_member(&mut self, user_id: Uuid) {
+        if let Some(row) = self.members.find(user_id) {
+            let member = self.members.remove(row);
+            self.role_sets.release(member.roles());
+            self.team_sets.release(member.teams);
         }
     }
 
-    pub(super) fn put_grant(&mut self, grant: Option<&pb::Grant>) -> Result<()> {
-        let Some(grant) = grant else { return Ok(()) };
-        self.remove_grant(Some(grant))?;
-        let (Some(principal), Some(resource), Some(right)) = (&grant.principal, &grant.resource, &grant.right) else {
-            return Err(Error::internal("a grant without its parts"));
-        };
-        let principal = match &principal.kind {
-            Some(grant_principal::Kind::MembershipId(id)) => Principal::Membership(uuid::<kind::Membership>(id)?),
-            Some(grant_principal::Kind::TeamId(id)) => Principal::Team(uuid::<kind::Team>(id)?),
-            Some(grant_principal::Kind::Role(slug)) => Principal::Role(slug.as_str().into()),
-            None => return Err(Error::internal("a grant without a principal")),
+    /// A team as it is now: below this one, with exactly these roles.
+    pub fn put_team<'a>(&mut self, id: Uuid, parent: Option<Uuid>, roles: impl Iterator<Item = &'a str>) {
+        let row = self.teams.place(id);
+        let parent = parent.map(|parent| self.teams.place(parent));
+        self.teams.set_parent(row, parent);
+        let roles = self.role_set(roles);
+        let before = self.teams.set_roles(row, roles);
+        self.role_sets.release(before);
+    }
+
+    /// Takes a team out.
+    pub fn remove_team(&mut self, id: Uuid) {
+        let roles = self.teams.remove(id);
+        self.role_sets.release(roles);
+    }
+
+    /// Puts a member into a team, or takes them out of it.
+    pub fn set_team_member(&mut self, membership_id: Uuid, team_id: Uuid, is_in: bool) {
+        let Some(row) = self.members.find_membership(membership_id) else { return };
+        let team = is_in.then(|| self.teams.place(team_id));
+        let before = self.members.get(row).teams;
+        let all = &self.teams;
+        let after = self.team_sets.replace(before, |teams| {
+            // By its id: a team that was taken out before its members were has no place any more, but they are in it.
+            teams.retain(|other| all.get(*other).id != team_id);
+            teams.extend(team);
+        });
+        self.members.set_teams(row, after);
+    }
+
+    /// One of its own roles as it is now.
+    pub fn put_role<'a>(&mut self, slug: &str, permissions: impl Iterator<Item = &'a str>) {
+        let role = Role::new(&self.symbols, permissions);
+        let place = self.own_place(slug);
+        self.own_roles[place].role = Some(role);
+    }
+
+    /// Takes one of its own roles out.
+    pub fn remove_role(&mut self, slug: &str) {
+        let place = self.own_place(slug);
+        self.own_roles[place].role = None;
+    }
+
+    /// The order of its own roles, highest first.
+    pub fn set_priority<'a>(&mut self, slugs: impl Iterator<Item = &'a str>) {
+        self.own_roles.iter_mut().for_each(|own| own.rank = u32::MAX);
+        for (rank, slug) in (0..).zip(slugs) {
+            let place = self.own_place(slug);
+            self.own_roles[place].rank = rank;
+        }
+    }
+
+    /// A grant as it is now.
+    pub fn put_grant(
+        &mut self,
+        id: Uuid,
+        (kind, resource): (&str, &str),
+        principal: &PrincipalName<'_>,
+        right: &RightName<'_>,
+        ends_at: Option<Timestamp>,
+    ) {
+        let principal = match principal {
+            PrincipalName::Membership(id) => match self.members.find_membership(*id) {
+                Some(row) => Principal::Member(row),
+                None => return, // of nobody who is here
+            },
+            PrincipalName::Team(id) => Principal::Team(self.teams.place(*id)),
+            PrincipalName::Role(slug) => Principal::Role(self.role_ref(slug)),
         };
         let right = match right {
-            Right::Role(slug) => Held::Role(slug.as_str().into()),
-            Right::Permission(slug) => Held::Permission(slug.as_str().into()),
+            RightName::Role(slug) => Right::Role(self.role_ref(slug)),
+            RightName::Permission(slug) => Right::Permission(self.symbols.permission(slug)),
         };
-        let ends_at = grant.end_time.as_ref().and_then(|time| Timestamp::try_from(time).ok());
-        let id = uuid::<kind::Grant>(&grant.grant_id)?;
-        let key = resource_key(&resource.r#type, &resource.id);
-        self.grants.entry(key).or_default().push(Grant { id, principal, right, ends_at });
-        Ok(())
+        self.resources.grant(kind, resource, Grant::new(id, principal, right, ends_at));
     }
 
-    fn remove_grant(&mut self, grant: Option<&pb::Grant>) -> Result<()> {
-        let Some((grant, resource)) = grant.and_then(|grant| Some((grant, grant.resource.as_ref()?))) else {
-            return Ok(());
-        };
-        let id = uuid::<kind::Grant>(&grant.grant_id)?;
-        let key = resource_key(&resource.r#type, &resource.id);
-        if let Some(grants) = self.grants.get_mut(&key) {
-            grants.retain(|grant| grant.id != id);
-            if grants.is_empty() {
-                self.grants.remove(&key);
-            }
+    /// Gives back what loading left over.
+    pub fn shrink(&mut self) {
+        self.role_sets.shrink();
+        self.team_sets.shrink();
+        self.own_roles.shrink_to_fit();
+    }
+
+    /// What it takes, in bytes, about.
+    pub fn bytes(&self) -> usize {
+        let own = self.own_roles.iter().map(|own| own.slug.len() + own.role.as_ref().map_or(0, Role::bytes));
+        size_of::<Self>()
+            + self.members.bytes()
+            + self.teams.bytes()
+            + self.role_sets.bytes()
+            + self.team_sets.bytes()
+            + self.resources.bytes()
+            + self.policies.as_ref().map_or(0, |policies| policies.bytes())
+            + self.own_roles.capacity() * size_of::<OwnRole>()
+            + own.sum::<usize>()
+    }
+
+    fn role_set<'a>(&mut self, slugs: impl Iterator<Item = &'a str>) -> SetId {
+        let numbers: Vec<u32> = slugs.map(|slug| self.role_ref(slug).0).collect();
+        if numbers.is_empty() { EMPTY } else { self.role_sets.take(numbers) }
+    }
+
+    /// The number of a role; its form tells whose it is.
+    fn role_ref(&mut self, slug: &str) -> RoleRef {
+        if slug.starts_with(OWN_ROLE_PREFIX) { RoleRef::own(self.own_place(slug)) } else { self.symbols.role(slug) }
+    }
+
+    /// The place of one of its own roles; a new one where it was not known.
+    fn own_place(&mut self, slug: &str) -> usize {
+        if let Some(place) = self.own_roles.iter().position(|own| *own.slug == *slug) {
+            return place;
         }
-        Ok(())
+        self.own_roles.push(OwnRole { slug: slug.into(), role: None, rank: u32::MAX });
+        self.own_roles.len() - 1
     }
 }

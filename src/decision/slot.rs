@@ -1,9 +1,13 @@
 //! One state of the index: not loaded, or loaded up to a sequence of its stream.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering},
+};
 
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 
+use super::symbols::Symbols;
 use crate::{
     db::{Db, Tx},
     error::{Error, Reason, Result},
@@ -18,10 +22,18 @@ const BATCH_MAX: i64 = 2_000;
 /// A state that one stream of the log moves forward.
 pub trait Folded: Sized + Send + Sync {
     /// The state as the database has it, with the sequence it is of.
-    fn load(tx: &mut Tx, tenant_id: TenantId, stream: Stream) -> impl Future<Output = Result<(Self, i64)>> + Send;
+    fn load(
+        tx: &mut Tx,
+        tenant_id: TenantId,
+        stream: Stream,
+        symbols: &Arc<Symbols>,
+    ) -> impl Future<Output = Result<(Self, i64)>> + Send;
 
     /// Takes in one event of the stream.
     fn apply(&mut self, event: &pb::Event) -> Result<()>;
+
+    /// What it takes, in bytes, about.
+    fn bytes(&self) -> usize;
 }
 
 /// A place for a state.
@@ -34,28 +46,67 @@ pub struct Slot<S> {
     state: RwLock<Option<S>>,
     /// Held while loading or catching up, so that one reads and the others wait.
     catching_up: tokio::sync::Mutex<()>,
+    symbols: Arc<Symbols>,
+    /// What the state takes, in bytes.
+    bytes: AtomicUsize,
+    /// When it was last asked: the index's tick.
+    asked_at: AtomicU32,
 }
 
-impl<S> Default for Slot<S> {
-    fn default() -> Self {
+impl<S: Folded> Slot<S> {
+    /// Nothing loaded yet.
+    pub fn new(symbols: Arc<Symbols>) -> Self {
         Self {
             known: AtomicI64::new(0),
             applied: AtomicI64::new(-1),
             state: RwLock::new(None),
             catching_up: tokio::sync::Mutex::default(),
+            symbols,
+            bytes: AtomicUsize::new(0),
+            asked_at: AtomicU32::new(0),
         }
     }
-}
 
-impl<S: Folded> Slot<S> {
+    /// The numbers of the tenant's slugs.
+    pub fn symbols(&self) -> &Arc<Symbols> {
+        &self.symbols
+    }
+
     /// Whether the state is loaded and includes this sequence, and everything that is known to be committed.
     pub fn is_at(&self, sequence: i64) -> bool {
         self.applied.load(Ordering::Acquire) >= sequence.max(self.known.load(Ordering::Acquire))
     }
 
+    /// Whether a state is loaded, however old.
+    pub fn is_loaded(&self) -> bool {
+        self.applied() >= 0
+    }
+
+    /// Whether somebody loads the state or catches up at this moment.
+    pub fn is_busy(&self) -> bool {
+        self.catching_up.try_lock().is_err()
+    }
+
     /// The sequence that the state includes.
     pub fn applied(&self) -> i64 {
         self.applied.load(Ordering::Acquire)
+    }
+
+    /// What the state takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the state was asked at this tick.
+    pub fn asked(&self, tick: u32) {
+        if self.asked_at.load(Ordering::Relaxed) != tick {
+            self.asked_at.store(tick, Ordering::Relaxed);
+        }
+    }
+
+    /// The tick at which it was last asked.
+    pub fn asked_at(&self) -> u32 {
+        self.asked_at.load(Ordering::Relaxed)
     }
 
     /// The state. Fails where it was never loaded, which nobody asks for.
@@ -68,24 +119,32 @@ impl<S: Folded> Slot<S> {
         self.known.fetch_max(sequence, Ordering::AcqRel);
     }
 
-    /// Takes in a committed event. One that is not the next is only noted: whoever asks next catches up.
-    pub fn feed(&self, event: &pb::Event) {
-        self.heard_of(event.sequence);
-        self.apply(event);
+    /// Takes in committed events, in their order, so that nobody sees some of them without the others: what one
+    /// transaction has changed changes at once. One that is not the next is only noted: whoever asks next catches up.
+    pub fn feed<'e>(&self, events: impl Iterator<Item = &'e pb::Event> + Clone) {
+        if let Some(last) = events.clone().map(|event| event.sequence).max() {
+            self.heard_of(last);
+        }
+        self.apply(events);
     }
 
-    /// Applies the next event. A state that cannot take it is dropped, and loaded anew when asked for.
-    fn apply(&self, event: &pb::Event) {
+    /// Applies those that are next. A state that cannot take one is dropped, and loaded anew when asked for.
+    fn apply<'e>(&self, events: impl Iterator<Item = &'e pb::Event>) {
         let mut state = self.state.write();
-        let Some(loaded) = state.as_mut().filter(|_| event.sequence == self.applied() + 1) else { return };
-        match loaded.apply(event) {
-            Ok(()) => self.applied.store(event.sequence, Ordering::Release),
-            Err(error) => {
-                tracing::error!(%error, event_id = event.event_id, "event not understood, state dropped");
-                *state = None;
-                self.applied.store(-1, Ordering::Release);
+        let mut reached = self.applied();
+        for event in events {
+            let Some(loaded) = state.as_mut().filter(|_| event.sequence == reached + 1) else { continue };
+            match loaded.apply(event) {
+                Ok(()) => reached = event.sequence,
+                Err(error) => {
+                    tracing::error!(%error, event_id = event.event_id, "event not understood, state dropped");
+                    *state = None;
+                    reached = -1;
+                }
             }
         }
+        self.bytes.store(state.as_ref().map_or(0, S::bytes), Ordering::Relaxed);
+        self.applied.store(reached, Ordering::Release);
     }
 
     /// Loads the state, or reads on from where it is, until it includes this sequence and everything known.
@@ -95,20 +154,17 @@ impl<S: Folded> Slot<S> {
             return Ok(());
         }
         let mut tx = db.snapshot().await?;
-        if self.applied() < 0 {
-            let (state, at) = S::load(&mut tx, tenant_id, stream).await?;
+        if self.is_loaded() {
+            self.read_on(&mut tx, tenant_id, stream).await?;
+        } else {
+            let (state, at) = S::load(&mut tx, tenant_id, stream, &self.symbols).await?;
             let mut place = self.state.write();
+            self.bytes.store(state.bytes(), Ordering::Relaxed);
             *place = Some(state);
             self.applied.store(at, Ordering::Release);
-        } else {
-            self.read_on(&mut tx, tenant_id, stream).await?;
         }
         // `known` may have moved on meanwhile: that is after this question was asked.
-        if self.applied() < sequence {
-            return Err(Error::new(Reason::InvalidRevision, "the revision is ahead of the log")
-                .with("stream_sequence", self.applied()));
-        }
-        Ok(())
+        ensure_reached(self.applied(), sequence)
     }
 
     async fn read_on(&self, tx: &mut Tx, tenant_id: TenantId, stream: Stream) -> Result<()> {
@@ -117,12 +173,21 @@ impl<S: Folded> Slot<S> {
             let after = self.applied();
             let records = events::store::after_sequence(tx, tenant_id, stream.uuid(), &all, after, BATCH_MAX).await?;
             let Some(last) = records.last().map(|record| record.sequence) else { return Ok(()) };
-            for record in records {
-                self.apply(&record.decode("")?);
-            }
+            let events: Vec<pb::Event> = records.into_iter().map(|record| record.decode("")).collect::<Result<_>>()?;
+            self.apply(events.iter());
             if self.applied() < last {
                 return Err(Error::internal("the log has a gap"));
             }
         }
     }
+}
+
+/// Fails with `INVALID_REVISION` where the database itself has not come as far as a revision says.
+pub fn ensure_reached(reached: i64, sequence: i64) -> Result<()> {
+    if reached < sequence {
+        return Err(
+            Error::new(Reason::InvalidRevision, "the revision is ahead of the log").with("stream_sequence", reached)
+        );
+    }
+    Ok(())
 }

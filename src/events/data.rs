@@ -66,6 +66,14 @@ catalogue! {
     GrantCreated "grant.created",
     GrantUpdated "grant.updated",
     GrantRevoked "grant.revoked",
+    ResourceCreated "resource.created",
+    ResourceMoved "resource.moved",
+    ResourceDeleted "resource.deleted",
+    PolicyCreated "policy.created",
+    PolicyUpdated "policy.updated",
+    PolicyDeleted "policy.deleted",
+    UserIdentityLinked "user.identity_linked",
+    UserIdentityUnlinked "user.identity_unlinked",
 }
 
 static ENVELOPE: LazyLock<MessageDescriptor> = LazyLock::new(|| {

@@ -33,7 +33,7 @@ impl EventService for Service {
         &self,
         request: Request<pb::ListEventsRequest>,
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let filter = read_filter(&mut fields, &request.stream_id, request.types);
         let after = read_start(&mut fields, &filter, request.after_sequence, request.after_position);
@@ -50,7 +50,7 @@ impl EventService for Service {
     }
 
     async fn get_event(&self, request: Request<pb::GetEventRequest>) -> Result<Response<pb::GetEventResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id: EventId = fields.id("event_id", &request.event_id);
         fields.done()?;
@@ -63,8 +63,8 @@ impl EventService for Service {
         &self,
         request: Request<pb::WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        let api_key_id = self.caller(&request)?.api_key_id;
-        let (ctx, request) = self.open(request)?;
+        let caller = self.caller(&request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let filter = read_filter(&mut fields, &request.stream_id, request.types);
         if request.after_position.is_some_and(|position| position < 0) {
@@ -82,7 +82,7 @@ impl EventService for Service {
                 Ok(filter.clone())
             })
             .await?;
-        let watch = Watch { tenant_id, filter, after, api_key_id };
+        let watch = Watch { tenant_id, filter, after, caller };
         Ok(Response::new(Box::pin(watch::stream(self.clone(), watch))))
     }
 }

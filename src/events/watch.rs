@@ -15,8 +15,9 @@ use super::{
     store::{self, Filter},
 };
 use crate::{
+    auth::Caller,
     error::{Error, Reason, Result},
-    ids::{ApiKeyId, TenantId},
+    ids::TenantId,
     proto::v1::{self as pb, watch_events_response::Item},
     service::Service,
 };
@@ -26,10 +27,10 @@ const PAGE: i64 = 200;
 /// After how long without an event a heartbeat is sent.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// After how long it is asked again whether the watcher's key still holds.
+/// After how long it is asked again whether the watcher's credential still holds.
 const VERIFY: Duration = Duration::from_secs(5);
 
-/// What a watcher asked for, and by which key.
+/// What a watcher asked for, and who they are.
 #[derive(Debug, Clone)]
 pub struct Watch {
     /// Whose events.
@@ -38,8 +39,8 @@ pub struct Watch {
     pub filter: Filter,
     /// Begin after this position; with what is new where absent.
     pub after: Option<i64>,
-    /// The key of the watcher: a stream ends with it.
-    pub api_key_id: ApiKeyId,
+    /// The watcher: a stream ends with their credential, and with a user's right to it.
+    pub caller: Caller,
 }
 
 /// Streams events after a position, or what is new.
@@ -52,7 +53,7 @@ pub fn stream(service: Service, watch: Watch) -> impl Stream<Item = Result<pb::W
         let (mut said, mut verified) = (Instant::now(), Instant::now());
         loop {
             if verified.elapsed() >= VERIFY {
-                service.keys.ensure_in_force(watch.api_key_id, service.clock.now()).await?;
+                ensure_still(&service, &watch).await?;
                 verified = Instant::now();
             }
             let up_to = *head.borrow_and_update();
@@ -79,6 +80,17 @@ pub fn stream(service: Service, watch: Watch) -> impl Stream<Item = Result<pb::W
         }
         Err(Error::new(Reason::ShuttingDown, "the service is stopping: resume on another replica"))?;
     }
+}
+
+/// Fails where the watcher may watch no more.
+async fn ensure_still(service: &Service, watch: &Watch) -> Result<()> {
+    let now = service.clock.now();
+    service.credentials.ensure_in_force(&watch.caller.who, now).await?;
+    let organization_id = match watch.filter.stream {
+        Some(super::Stream::Organization(id)) => Some(id),
+        Some(super::Stream::Tenant(_)) | None => None,
+    };
+    service.authority(&watch.caller, organization_id, now).await.map(drop)
 }
 
 fn heartbeat(position: i64) -> pb::WatchEventsResponse {

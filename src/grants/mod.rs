@@ -1,12 +1,16 @@
 //! Grants: a principal holds a role or a permission on one resource.
 
+mod given;
+mod replace;
 mod revoke;
 mod rpc;
 mod set;
 mod store;
 mod wire;
 
-pub use revoke::{revoke, revoke_all_of_membership, revoke_all_of_team};
+pub use given::{given_on, given_to_teams};
+pub use replace::replace_role;
+pub use revoke::{revoke, revoke_all_of_membership, revoke_all_of_resources, revoke_all_of_team};
 pub use rpc::read_resource;
 pub use set::{Set, set};
 
@@ -19,6 +23,7 @@ use crate::{
     error::{Error, Reason, Result},
     ids::{GrantId, MembershipId, OrganizationId, TeamId, TenantId},
     organizations,
+    resources::ResourceRef,
 };
 
 /// A right on one resource.
@@ -98,20 +103,11 @@ pub enum Right {
     Permission(String),
 }
 
-/// A thing of the application.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resource {
-    /// What kind of thing.
-    pub kind: String,
-    /// Which.
-    pub id: String,
-}
-
 /// Which grants are listed.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Only on this.
-    pub resource: Option<Resource>,
+    pub resource: Option<ResourceRef>,
     /// Only of this.
     pub principal: Option<Principal>,
 }

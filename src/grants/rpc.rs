@@ -1,21 +1,50 @@
-//! GrantService.
+//! GrantService: grants here, resources by the registry's own methods.
 
 use tonic::{Request, Response, Status};
 
-use super::{Filter, Principal, Resource, Right, Set};
+use super::{Filter, Principal, Right, Set};
 use crate::{
     error::Result,
-    fields::{Fields, is_right_slug},
+    fields::Fields,
     grants,
     ids::OrganizationId,
     proto::v1::{self as pb, grant_principal::Kind, grant_service_server::GrantService, set_grant_request},
+    resources::{Registry, ResourceRef, read_reference},
     service::Service,
 };
 
 #[tonic::async_trait]
 impl GrantService for Service {
+    async fn put_resource(
+        &self,
+        request: Request<pb::PutResourceRequest>,
+    ) -> Result<Response<pb::PutResourceResponse>, Status> {
+        Registry(self).put(request).await
+    }
+
+    async fn get_resource(
+        &self,
+        request: Request<pb::GetResourceRequest>,
+    ) -> Result<Response<pb::GetResourceResponse>, Status> {
+        Registry(self).get(request).await
+    }
+
+    async fn list_resources(
+        &self,
+        request: Request<pb::ListResourcesRequest>,
+    ) -> Result<Response<pb::ListResourcesResponse>, Status> {
+        Registry(self).list(request).await
+    }
+
+    async fn delete_resource(
+        &self,
+        request: Request<pb::DeleteResourceRequest>,
+    ) -> Result<Response<pb::DeleteResourceResponse>, Status> {
+        Registry(self).delete(request).await
+    }
+
     async fn set_grant(&self, request: Request<pb::SetGrantRequest>) -> Result<Response<pb::SetGrantResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let input = Set {
             organization_id: fields.id("organization_id", &request.organization_id),
@@ -35,7 +64,7 @@ impl GrantService for Service {
         &self,
         request: Request<pb::ListGrantsRequest>,
     ) -> Result<Response<pb::ListGrantsResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let organization_id: OrganizationId = fields.id("organization_id", &request.organization_id);
         let filter = Filter {
@@ -57,7 +86,7 @@ impl GrantService for Service {
         &self,
         request: Request<pb::RevokeGrantRequest>,
     ) -> Result<Response<pb::RevokeGrantResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let organization_id = fields.id("organization_id", &request.organization_id);
         let id = fields.id("grant_id", &request.grant_id);
@@ -101,13 +130,7 @@ fn read_right(fields: &mut Fields, right: Option<set_grant_request::Right>) -> R
     }
 }
 
-/// Reads which resource is meant.
-pub fn read_resource(fields: &mut Fields, resource: &pb::ResourceRef) -> Resource {
-    fields.within("resource", |fields| {
-        if resource.r#type.len() > 64 || !is_right_slug(&resource.r#type) {
-            fields.wrong("type", "not 1 to 64 of a-z 0-9 - . : _");
-        }
-        fields.text("id", &resource.id, 1..=256);
-    });
-    Resource { kind: resource.r#type.clone(), id: resource.id.clone() }
+/// Reads which resource is meant, whether it is registered or not.
+pub fn read_resource(fields: &mut Fields, resource: &pb::ResourceRef) -> ResourceRef {
+    read_reference(fields, "resource", resource)
 }

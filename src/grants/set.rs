@@ -1,14 +1,17 @@
 //! Giving a principal a right on a resource.
 
-use super::{Grant, Principal, Resource, Right, store, wire};
+use super::{Grant, Principal, Right, store, wire};
 use crate::{
+    authority,
     clock::Timestamp,
     context::Ctx,
     db::Tx,
     error::Result,
     events::{self, Change},
     ids::{GrantId, OrganizationId},
-    memberships, organizations, permissions, roles, teams,
+    memberships, organizations, permissions,
+    resources::ResourceRef,
+    roles, teams,
 };
 
 /// A grant to set.
@@ -19,7 +22,7 @@ pub struct Set {
     /// Who.
     pub principal: Principal,
     /// On what.
-    pub resource: Resource,
+    pub resource: ResourceRef,
     /// What.
     pub right: Right,
     /// When it ends by itself.
@@ -30,8 +33,9 @@ pub struct Set {
 
 /// Sets a grant. Setting the same again changes nothing but its end.
 pub async fn set(ctx: &Ctx, tx: &mut Tx, input: &Set) -> Result<Grant> {
-    organizations::lock_for_change(tx, ctx.tenant_id, input.organization_id).await?;
+    organizations::lock_for_change(ctx, tx, input.organization_id).await?;
     ensure_exist(ctx, tx, input).await?;
+    ensure_may_give(ctx, tx, input).await?;
     let held = store::held(tx, ctx.tenant_id, input).await?;
     let (same, others): (Vec<Grant>, Vec<Grant>) = held.into_iter().partition(|grant| gives(grant, &input.right));
     let (grant, change) = match same.into_iter().next() {
@@ -90,6 +94,15 @@ async fn give(ctx: &Ctx, tx: &mut Tx, input: &Set) -> Result<(Grant, Option<Chan
     store::insert(tx, &grant, &input.principal).await?;
     let change = wire::created(&grant);
     Ok((grant, Some(change)))
+}
+
+/// Fails with `MISSING_PERMISSION` where the caller lacks what the grant gives.
+async fn ensure_may_give(ctx: &Ctx, tx: &mut Tx, input: &Set) -> Result<()> {
+    let organization_id = Some(input.organization_id);
+    match &input.right {
+        Right::Role(slug) => authority::ensure_may_grant(ctx, tx, organization_id, &[slug], &[]).await,
+        Right::Permission(slug) => authority::ensure_may_grant(ctx, tx, organization_id, &[], &[slug]).await,
+    }
 }
 
 /// Whatever the grant names must be there.

@@ -1,7 +1,8 @@
 //! Making a person a member.
 
-use super::{Assignments, Membership, Source, Status, store, wire};
+use super::{Assignments, Membership, Origin, Status, store, wire};
 use crate::{
+    authority::{self, Authority},
     context::Ctx,
     db::Tx,
     error::{Error, Reason, Result},
@@ -41,6 +42,8 @@ pub struct NewMember {
     pub roles: Vec<String>,
     /// Teams to join.
     pub teams: Vec<TeamId>,
+    /// Where the membership and its roles come from.
+    pub origin: Origin,
 }
 
 /// A member that was added.
@@ -56,8 +59,11 @@ pub struct Added {
 
 /// Makes a person a member.
 pub async fn add_member(ctx: &Ctx, tx: &mut Tx, organization_id: OrganizationId, member: &NewMember) -> Result<Added> {
-    organizations::lock_for_change(tx, ctx.tenant_id, organization_id).await?;
-    let mut added = add(ctx, tx, organization_id, member).await?;
+    let organization = organizations::lock_for_change(ctx, tx, organization_id).await?;
+    let default = [roles::default_of(tx, &organization).await?];
+    let slugs = if member.roles.is_empty() { &default[..] } else { &member.roles };
+    ensure_may_give(ctx, tx, organization_id, member, slugs).await?;
+    let mut added = add(ctx, tx, organization_id, member, slugs).await?;
     events::append(ctx, tx, std::mem::take(&mut added.changes)).await?;
     Ok(added)
 }
@@ -69,7 +75,8 @@ pub async fn add_all(
     organization_id: OrganizationId,
     members: &[Result<NewMember>],
 ) -> Result<Vec<Result<Added, (Reason, String)>>> {
-    organizations::lock_for_change(tx, ctx.tenant_id, organization_id).await?;
+    let organization = organizations::lock_for_change(ctx, tx, organization_id).await?;
+    let default = [roles::default_of(tx, &organization).await?];
     let mut changes = Vec::new();
     let mut outcomes: Vec<_> = members.iter().map(|_| None).collect();
     // Users are locked as they come: in one order, or two batches with the same people would wait for each other.
@@ -78,7 +85,13 @@ pub async fn add_all(
     for index in order {
         let member = &members[index];
         let outcome = match member {
-            Ok(member) => add(ctx, tx, organization_id, member).await,
+            Ok(member) => {
+                let slugs = if member.roles.is_empty() { &default[..] } else { &member.roles };
+                match ensure_may_give(ctx, tx, organization_id, member, slugs).await {
+                    Ok(()) => add(ctx, tx, organization_id, member, slugs).await,
+                    Err(error) => Err(error),
+                }
+            }
             Err(error) => Err(Error::new(error.reason(), error.message().to_owned())),
         };
         outcomes[index] = Some(match outcome {
@@ -103,13 +116,40 @@ fn is_of_the_entry(reason: Reason) -> bool {
             | Reason::RoleNotFound
             | Reason::TeamNotFound
             | Reason::AlreadyMember
+            | Reason::MissingPermission
     )
 }
 
-/// Makes a person a member of a locked organization. Everything that can be refused is, before anything is written.
-pub async fn add(ctx: &Ctx, tx: &mut Tx, organization_id: OrganizationId, member: &NewMember) -> Result<Added> {
-    let default = [roles::DEFAULT.to_owned()];
-    let slugs = if member.roles.is_empty() { &default[..] } else { &member.roles[..] };
+/// Fails with `MISSING_PERMISSION` where the new member would get what the caller lacks. The default role is given
+/// freely by services: that is what adding a member means.
+async fn ensure_may_give(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    organization_id: OrganizationId,
+    member: &NewMember,
+    slugs: &[String],
+) -> Result<()> {
+    if authority::gives_everything(ctx) {
+        return Ok(());
+    }
+    let freely = member.roles.is_empty() && !matches!(ctx.authority, Authority::User(_));
+    let given: Vec<_> = slugs.iter().filter(|_| !freely).map(String::as_str).collect();
+    authority::ensure_may_grant(ctx, tx, Some(organization_id), &given, &[]).await?;
+    for team_id in &member.teams {
+        teams::ensure_may_give(ctx, tx, organization_id, *team_id).await?;
+    }
+    Ok(())
+}
+
+/// Makes a person a member of a locked organization, with these roles; whether the caller may give them is the caller's
+/// to ask. Everything that can be refused is, before anything is written.
+pub async fn add(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    organization_id: OrganizationId,
+    member: &NewMember,
+    slugs: &[String],
+) -> Result<Added> {
     roles::ensure_exist(tx, ctx.tenant_id, organization_id, slugs).await?;
     for team_id in &member.teams {
         teams::get(tx, ctx.tenant_id, organization_id, *team_id).await?;
@@ -128,9 +168,9 @@ pub async fn add(ctx: &Ctx, tx: &mut Tx, organization_id: OrganizationId, member
         id: MembershipId::generate(),
         user_id: user.id,
         status: Status::Active,
-        source: Source::Api,
+        source: member.origin.source,
         status_reason: ctx.reason.clone(),
-        roles: Assignments(slugs.iter().map(|slug| (slug.clone(), Source::Api)).collect()),
+        roles: Assignments::of(slugs, &member.origin),
         created_at: ctx.now,
         updated_at: ctx.now,
     };

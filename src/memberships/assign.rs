@@ -1,7 +1,8 @@
 //! The roles of a membership.
 
-use super::{Assignments, Membership, Source, get_present, owners, store, wire};
+use super::{Assignment, Assignments, Membership, Origin, get_present, owners, store, wire};
 use crate::{
+    authority,
     context::Ctx,
     db::Tx,
     error::{Error, Reason, Result},
@@ -10,75 +11,92 @@ use crate::{
     organizations, roles, users,
 };
 
-/// Assigns a role. Assigning it again changes nothing.
+/// Assigns a role. Assigning it again from the same origin changes nothing.
 pub async fn assign_role(
     ctx: &Ctx,
     tx: &mut Tx,
     organization_id: OrganizationId,
     id: MembershipId,
-    role: &str,
+    assignment: &Assignment,
 ) -> Result<Membership> {
-    let before = lock(ctx, tx, organization_id, id, &[role.to_owned()]).await?;
-    if before.roles.contain(role) {
+    let role = &assignment.role;
+    let before = lock(ctx, tx, organization_id, id, std::slice::from_ref(role)).await?;
+    if before.roles.0.contains(assignment) {
         return Ok(before);
     }
+    authority::ensure_may_grant(ctx, tx, Some(organization_id), &[role], &[]).await?;
     hold_future_owner(tx, &before, role).await?;
-    store::assign(tx, &before, role, Source::Api).await?;
+    store::assign(tx, vec![(&before, assignment)]).await?;
     let after = touched(ctx, tx, &before).await?;
     events::append(ctx, tx, vec![wire::role_assigned(&before, &after)]).await?;
     Ok(after)
 }
 
-/// Takes a role. Taking one that is not assigned changes nothing. Fails with `LAST_ROLE`, `LAST_OWNER`.
+/// Takes a role, as it came from one origin. Taking one that did not changes nothing. Fails with `LAST_ROLE`,
+/// `LAST_OWNER`.
 pub async fn revoke_role(
     ctx: &Ctx,
     tx: &mut Tx,
     organization_id: OrganizationId,
     id: MembershipId,
-    role: &str,
+    assignment: &Assignment,
 ) -> Result<Membership> {
-    let before = lock(ctx, tx, organization_id, id, &[role.to_owned()]).await?;
-    if !before.roles.contain(role) {
+    let before = lock(ctx, tx, organization_id, id, std::slice::from_ref(&assignment.role)).await?;
+    let mut wanted = before.roles.clone();
+    wanted.0.retain(|held| held != assignment);
+    if wanted == before.roles {
         return Ok(before);
     }
-    if role == roles::OWNER {
-        owners::ensure_another(tx, &before).await?;
-    }
-    if before.roles.0.iter().all(|(slug, _)| slug == role) {
-        return Err(Error::new(Reason::LastRole, "every membership has at least one role: assign another first"));
-    }
-    store::revoke(tx, &before, role).await?;
+    ensure_bearable(tx, &before, &wanted).await?;
+    store::revoke(tx, &before, assignment).await?;
     let after = touched(ctx, tx, &before).await?;
     events::append(ctx, tx, vec![wire::role_revoked(&before, &after)]).await?;
     Ok(after)
 }
 
-/// Gives a membership exactly these roles. Fails with `LAST_OWNER`.
+/// Gives a membership exactly these roles from one origin; what came from others stays. Fails with `LAST_ROLE`,
+/// `LAST_OWNER`.
 pub async fn set_roles(
     ctx: &Ctx,
     tx: &mut Tx,
     organization_id: OrganizationId,
     id: MembershipId,
     slugs: &[String],
+    origin: &Origin,
 ) -> Result<Membership> {
     let before = lock(ctx, tx, organization_id, id, slugs).await?;
-    let wanted = Assignments(slugs.iter().map(|slug| (slug.clone(), Source::Api)).collect());
+    let mut wanted = Assignments::of(slugs, origin);
+    wanted.0.extend(before.roles.0.iter().filter(|held| held.origin != *origin).cloned());
+    wanted.0.sort();
     if before.roles == wanted {
         return Ok(before);
     }
-    if before.roles.contain(roles::OWNER) && !wanted.contain(roles::OWNER) {
-        owners::ensure_another(tx, &before).await?;
+    ensure_bearable(tx, &before, &wanted).await?;
+    let (held, wanted) = (&before.roles.0, &wanted.0);
+    let added: Vec<_> = wanted.iter().filter(|assignment| !held.contains(assignment)).collect();
+    let given: Vec<_> = added.iter().map(|assignment| assignment.role.as_str()).collect();
+    authority::ensure_may_grant(ctx, tx, Some(organization_id), &given, &[]).await?;
+    for assignment in added {
+        hold_future_owner(tx, &before, &assignment.role).await?;
+        store::assign(tx, vec![(&before, assignment)]).await?;
     }
-    for role in slugs.iter().filter(|role| !before.roles.contain(role)) {
-        hold_future_owner(tx, &before, role).await?;
-        store::assign(tx, &before, role, Source::Api).await?;
-    }
-    for (role, _) in before.roles.0.iter().filter(|(role, _)| !wanted.contain(role)) {
-        store::revoke(tx, &before, role).await?;
+    for assignment in held.iter().filter(|assignment| !wanted.contains(assignment)) {
+        store::revoke(tx, &before, assignment).await?;
     }
     let after = touched(ctx, tx, &before).await?;
     events::append(ctx, tx, vec![wire::roles_changed(&before, &after)]).await?;
     Ok(after)
+}
+
+/// Whatever other roles it has: a membership keeps one, and the organization an owner.
+async fn ensure_bearable(tx: &mut Tx, before: &Membership, wanted: &Assignments) -> Result<()> {
+    if before.roles.contain(roles::OWNER) && !wanted.contain(roles::OWNER) {
+        owners::ensure_another(tx, before).await?;
+    }
+    if wanted.0.is_empty() {
+        return Err(Error::new(Reason::LastRole, "every membership has at least one role: assign another first"));
+    }
+    Ok(())
 }
 
 async fn lock(
@@ -88,7 +106,7 @@ async fn lock(
     id: MembershipId,
     slugs: &[String],
 ) -> Result<Membership> {
-    organizations::lock_for_change(tx, ctx.tenant_id, organization_id).await?;
+    organizations::lock_for_change(ctx, tx, organization_id).await?;
     let membership = get_present(tx, ctx.tenant_id, organization_id, id).await?;
     roles::ensure_exist(tx, ctx.tenant_id, organization_id, slugs).await?;
     Ok(membership)

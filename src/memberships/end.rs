@@ -13,7 +13,7 @@ use crate::{
 
 /// Ends a membership for good. Fails with `LAST_OWNER`.
 pub async fn remove(ctx: &Ctx, tx: &mut Tx, organization_id: OrganizationId, id: MembershipId) -> Result<Membership> {
-    organizations::lock(tx, ctx.tenant_id, organization_id).await?;
+    organizations::lock(ctx, tx, organization_id).await?;
     let before = get(tx, ctx.tenant_id, organization_id, id).await?;
     if before.status == Status::Removed {
         return Ok(before);
@@ -28,7 +28,7 @@ pub async fn remove(ctx: &Ctx, tx: &mut Tx, organization_id: OrganizationId, id:
 pub async fn end_all_of_user(ctx: &Ctx, tx: &mut Tx, user_id: UserId) -> Result<Vec<Change>> {
     let present = store::list(tx, ctx.tenant_id, Of::User(user_id), None, None, i64::MAX).await?;
     for membership in &present {
-        owners::ensure_locked(tx, membership.organization_id)?;
+        organizations::ensure_locked(tx, membership.organization_id)?;
     }
     end_all(ctx, tx, present).await
 }

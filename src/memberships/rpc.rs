@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{NewMember, Of, Person, add::Added, wire};
+use super::{Assignment, NewMember, Of, Origin, Person, Source, add::Added, wire};
 use crate::{
     error::{Reason, Result, reason_name},
     fields::{Email, Fields, ordered},
@@ -23,7 +23,7 @@ impl MembershipService for Service {
         &self,
         request: Request<pb::AddMemberRequest>,
     ) -> Result<Response<pb::AddMemberResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let organization_id: OrganizationId = fields.id("organization_id", &request.organization_id);
         let member = fields.within("member", |fields| read_member(fields, request.member.unwrap_or_default()));
@@ -43,7 +43,7 @@ impl MembershipService for Service {
         &self,
         request: Request<pb::BatchAddMembersRequest>,
     ) -> Result<Response<pb::BatchAddMembersResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let organization_id: OrganizationId = fields.id("organization_id", &request.organization_id);
         fields.count("members", request.members.len(), 1..=BATCH_MAX);
@@ -68,7 +68,7 @@ impl MembershipService for Service {
         &self,
         request: Request<pb::GetMembershipRequest>,
     ) -> Result<Response<pb::GetMembershipResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.membership_id);
         fields.done()?;
@@ -81,7 +81,7 @@ impl MembershipService for Service {
         &self,
         request: Request<pb::ListMembershipsRequest>,
     ) -> Result<Response<pb::ListMembershipsResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let of = read_of(&mut fields, &request.organization_id, &request.user_id);
         let status = wire::status(fields.choice_optional("status", request.status));
@@ -98,15 +98,16 @@ impl MembershipService for Service {
         &self,
         request: Request<pb::AssignRoleRequest>,
     ) -> Result<Response<pb::AssignRoleResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.membership_id);
-        fields.right_slug("role", &request.role);
+        let assignment = read_assignment(&mut fields, request.role, request.source, request.source_reference);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let role = request.role;
         let (membership, revision) = self
-            .write(ctx.tenant_id, async move |tx| memberships::assign_role(&ctx, tx, organization_id, id, &role).await)
+            .write(ctx.tenant_id, async move |tx| {
+                memberships::assign_role(&ctx, tx, organization_id, id, &assignment).await
+            })
             .await?;
         Ok(Response::new(pb::AssignRoleResponse { membership: Some((&membership).into()), revision }))
     }
@@ -115,28 +116,33 @@ impl MembershipService for Service {
         &self,
         request: Request<pb::RevokeRoleRequest>,
     ) -> Result<Response<pb::RevokeRoleResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.membership_id);
-        fields.right_slug("role", &request.role);
+        let assignment = read_assignment(&mut fields, request.role, request.source, request.source_reference);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let role = request.role;
         let (membership, revision) = self
-            .write(ctx.tenant_id, async move |tx| memberships::revoke_role(&ctx, tx, organization_id, id, &role).await)
+            .write(ctx.tenant_id, async move |tx| {
+                memberships::revoke_role(&ctx, tx, organization_id, id, &assignment).await
+            })
             .await?;
         Ok(Response::new(pb::RevokeRoleResponse { membership: Some((&membership).into()), revision }))
     }
 
     async fn set_roles(&self, request: Request<pb::SetRolesRequest>) -> Result<Response<pb::SetRolesResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.membership_id);
-        let roles = fields.right_slugs("roles", request.roles, 1..=NAMED_MAX);
+        let least = usize::from(request.source == 0);
+        let roles = fields.right_slugs("roles", request.roles, least..=NAMED_MAX);
+        let origin = read_origin(&mut fields, request.source, request.source_reference);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let (membership, revision) = self
-            .write(ctx.tenant_id, async move |tx| memberships::set_roles(&ctx, tx, organization_id, id, &roles).await)
+            .write(ctx.tenant_id, async move |tx| {
+                memberships::set_roles(&ctx, tx, organization_id, id, &roles, &origin).await
+            })
             .await?;
         Ok(Response::new(pb::SetRolesResponse { membership: Some((&membership).into()), revision }))
     }
@@ -145,7 +151,7 @@ impl MembershipService for Service {
         &self,
         request: Request<pb::SuspendMembershipRequest>,
     ) -> Result<Response<pb::SuspendMembershipResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.membership_id);
         fields.reason(&mut ctx, request.reason);
@@ -161,7 +167,7 @@ impl MembershipService for Service {
         &self,
         request: Request<pb::ReactivateMembershipRequest>,
     ) -> Result<Response<pb::ReactivateMembershipResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.membership_id);
         fields.reason(&mut ctx, request.reason);
@@ -177,7 +183,7 @@ impl MembershipService for Service {
         &self,
         request: Request<pb::RemoveMemberRequest>,
     ) -> Result<Response<pb::RemoveMemberResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.membership_id);
         fields.reason(&mut ctx, request.reason);
@@ -224,7 +230,18 @@ fn read_member(fields: &mut Fields, member: pb::NewMember) -> NewMember {
         display_name: member.display_name,
         roles: fields.right_slugs("roles", member.roles, 0..=NAMED_MAX),
         teams: ordered(teams),
+        origin: read_origin(fields, member.source, member.source_reference),
     }
+}
+
+fn read_assignment(fields: &mut Fields, role: String, source: i32, reference: String) -> Assignment {
+    fields.right_slug("role", &role);
+    Assignment { role, origin: read_origin(fields, source, reference) }
+}
+
+fn read_origin(fields: &mut Fields, source: i32, reference: String) -> Origin {
+    fields.text("source_reference", &reference, 0..=128);
+    Origin { source: wire::source(fields.choice_optional("source", source)).unwrap_or(Source::Api), reference }
 }
 
 /// Reads who a person is: a user id or an e-mail address.

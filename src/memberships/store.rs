@@ -1,18 +1,18 @@
 //! SQL of memberships and their roles.
 
-use super::{Membership, Of, Source, Status};
+use super::{Assignment, Membership, Of, Status};
 use crate::{
     clock::Timestamp,
     db::{Tx, args},
     error::{Error, Result},
     ids::{MembershipId, OrganizationId, TenantId, UserId},
-    roles,
+    roles::{self, Role},
 };
 
 macro_rules! columns {
     () => {
         "memberships.tenant_id, memberships.organization_id, memberships.id, memberships.user_id, memberships.status, memberships.source, memberships.status_reason, memberships.created_at,
-        memberships.updated_at, COALESCE((SELECT string_agg(r.role || ' ' || r.source, ',') FROM membership_roles r
+        memberships.updated_at, COALESCE((SELECT string_agg(r.role || ' ' || r.source || ' ' || r.source_reference, '\u{1f}') FROM membership_roles r
             WHERE r.tenant_id = memberships.tenant_id AND r.organization_id = memberships.organization_id AND r.membership_id = memberships.id),
             '') AS roles"
     };
@@ -35,29 +35,85 @@ pub async fn insert(tx: &mut Tx, membership: &Membership) -> Result<()> {
         membership.updated_at
     ];
     tx.execute(sql, values).await?;
-    let row = |(role, source): &(String, Source)| {
+    assign(tx, membership.roles.0.iter().map(|assignment| (membership, assignment)).collect()).await
+}
+
+/// Assigns roles to memberships.
+pub async fn assign(tx: &mut Tx, assignments: Vec<(&Membership, &Assignment)>) -> Result<()> {
+    let sql = "INSERT INTO membership_roles
+        (tenant_id, organization_id, membership_id, scope_id, role, source, source_reference)";
+    let row = |(membership, Assignment { role, origin }): (&Membership, &Assignment)| {
+        let Membership { tenant_id, organization_id, id, .. } = membership;
         let scope = roles::scope(*tenant_id, *organization_id, role);
-        args![*tenant_id, *organization_id, *id, scope, role, source.as_str()]
+        args![*tenant_id, *organization_id, *id, scope, role, origin.source.as_str(), &origin.reference]
     };
-    insert_roles(tx, membership.roles.0.iter().map(row).collect()).await
+    tx.insert_all(sql, assignments.into_iter().map(row).collect()).await
 }
 
-async fn insert_roles(tx: &mut Tx, rows: Vec<Vec<crate::db::Value>>) -> Result<()> {
-    let sql = "INSERT INTO membership_roles (tenant_id, organization_id, membership_id, scope_id, role, source)";
-    tx.insert_all(sql, rows).await
-}
-
-pub async fn assign(tx: &mut Tx, membership: &Membership, role: &str, source: Source) -> Result<()> {
+pub async fn revoke(tx: &mut Tx, membership: &Membership, assignment: &Assignment) -> Result<()> {
+    let sql = "DELETE FROM membership_roles WHERE tenant_id = $1 AND organization_id = $2 AND membership_id = $3
+        AND role = $4 AND source = $5 AND source_reference = $6";
     let Membership { tenant_id, organization_id, id, .. } = membership;
-    let scope = roles::scope(*tenant_id, *organization_id, role);
-    insert_roles(tx, vec![args![*tenant_id, *organization_id, *id, scope, role, source.as_str()]]).await
+    let Assignment { role, origin } = assignment;
+    let values = args![*tenant_id, *organization_id, *id, role, origin.source.as_str(), &origin.reference];
+    tx.execute(sql, values).await.map(drop)
 }
 
-pub async fn revoke(tx: &mut Tx, membership: &Membership, role: &str) -> Result<()> {
-    let sql = "DELETE FROM membership_roles
-        WHERE tenant_id = $1 AND organization_id = $2 AND membership_id = $3 AND role = $4";
-    let Membership { tenant_id, organization_id, id, .. } = membership;
-    tx.execute(sql, args![*tenant_id, *organization_id, *id, role]).await.map(drop)
+/// Takes a role from every membership that has it.
+pub async fn revoke_everywhere(tx: &mut Tx, role: &Role) -> Result<()> {
+    let sql = "DELETE FROM membership_roles WHERE tenant_id = $1 AND scope_id = $2 AND role = $3";
+    tx.execute(sql, args![role.tenant_id, role.scope_id, &role.slug]).await.map(drop)
+}
+
+/// Every membership that has a role, in all organizations.
+pub async fn with_role(tx: &mut Tx, role: &Role) -> Result<Vec<Membership>> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM memberships WHERE memberships.tenant_id = $1 AND (memberships.organization_id, memberships.id) IN
+            (SELECT o.organization_id, o.membership_id FROM membership_roles o
+                WHERE o.tenant_id = $1 AND o.scope_id = $2 AND o.role = $3)
+        ORDER BY memberships.organization_id, memberships.id"
+    );
+    tx.fetch_all(sql, args![role.tenant_id, role.scope_id, &role.slug]).await
+}
+
+/// Notes that every membership that has a role was changed now.
+pub async fn touch_with_role(tx: &mut Tx, role: &Role, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE memberships SET updated_at = $4 WHERE memberships.tenant_id = $1
+        AND (memberships.organization_id, memberships.id) IN (SELECT o.organization_id, o.membership_id
+            FROM membership_roles o WHERE o.tenant_id = $1 AND o.scope_id = $2 AND o.role = $3)";
+    tx.execute(sql, args![role.tenant_id, role.scope_id, &role.slug, now]).await.map(drop)
+}
+
+/// Who holds a role in an organization, by themselves or through a team or one above it: by id.
+pub async fn holders_of_role(
+    tx: &mut Tx,
+    role: &Role,
+    organization: OrganizationId,
+    after: Option<MembershipId>,
+    limit: i64,
+) -> Result<Vec<Membership>> {
+    let sql = concat!(
+        "WITH RECURSIVE holding (team_id) AS (
+            SELECT o.team_id FROM team_roles o
+                WHERE o.tenant_id = $1 AND o.organization_id = $2 AND o.scope_id = $3 AND o.role = $4
+            UNION SELECT t.id FROM teams t JOIN holding h ON t.parent_id = h.team_id
+                WHERE t.tenant_id = $1 AND t.organization_id = $2),
+        holders (id) AS (
+            SELECT o.membership_id FROM membership_roles o
+                WHERE o.tenant_id = $1 AND o.scope_id = $3 AND o.role = $4 AND o.organization_id = $2
+            UNION SELECT p.membership_id FROM team_members p JOIN holding h ON p.team_id = h.team_id
+                WHERE p.tenant_id = $1 AND p.organization_id = $2)
+        SELECT ",
+        columns!(),
+        " FROM holders JOIN memberships ON memberships.id = holders.id
+        WHERE memberships.tenant_id = $1 AND memberships.organization_id = $2
+            AND ($5 IS NULL OR memberships.id > $5)
+        ORDER BY memberships.id LIMIT $6"
+    );
+    let Role { tenant_id, scope_id, slug, .. } = role;
+    tx.fetch_all(sql, args![*tenant_id, organization, *scope_id, slug, after, limit]).await
 }
 
 pub async fn revoke_all(tx: &mut Tx, membership: &Membership) -> Result<()> {

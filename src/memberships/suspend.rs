@@ -2,6 +2,7 @@
 
 use super::{Membership, Status, get, owners, store, wire};
 use crate::{
+    authority,
     context::Ctx,
     db::Tx,
     error::{Error, Result},
@@ -12,7 +13,7 @@ use crate::{
 
 /// Denies a member, who keeps roles and teams. Fails with `LAST_OWNER`.
 pub async fn suspend(ctx: &Ctx, tx: &mut Tx, organization_id: OrganizationId, id: MembershipId) -> Result<Membership> {
-    organizations::lock_for_change(tx, ctx.tenant_id, organization_id).await?;
+    organizations::lock_for_change(ctx, tx, organization_id).await?;
     let before = get(tx, ctx.tenant_id, organization_id, id).await?;
     match before.status {
         Status::Active => {}
@@ -32,7 +33,7 @@ pub async fn reactivate(
     organization_id: OrganizationId,
     id: MembershipId,
 ) -> Result<Membership> {
-    organizations::lock_for_change(tx, ctx.tenant_id, organization_id).await?;
+    organizations::lock_for_change(ctx, tx, organization_id).await?;
     let before = get(tx, ctx.tenant_id, organization_id, id).await?;
     match before.status {
         Status::Suspended => {}
@@ -40,6 +41,8 @@ pub async fn reactivate(
         Status::Removed => return Err(Error::illegal_transition("a membership", "REMOVED", "ACTIVE")),
     }
     users::hold(tx, ctx.tenant_id, before.user_id).await?; // may be an owner again
+    let given: Vec<&str> = before.roles.0.iter().map(|assignment| assignment.role.as_str()).collect();
+    authority::ensure_may_grant(ctx, tx, Some(organization_id), &given, &[]).await?;
     let after = store::set_status(tx, &before, Status::Active, &ctx.reason, ctx.now).await?;
     events::append(ctx, tx, vec![wire::reactivated(&before, &after)]).await?;
     Ok(after)

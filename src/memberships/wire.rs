@@ -1,6 +1,6 @@
 //! Memberships in the contract: in answers and in events.
 
-use super::{Membership, Source, Status};
+use super::{Assignment, Membership, Source, Status};
 use crate::{
     events::{Change, changed, created},
     proto::v1::{self as pb, MembershipSource, MembershipStatus, event::Data},
@@ -8,9 +8,10 @@ use crate::{
 
 impl From<&Membership> for pb::Membership {
     fn from(membership: &Membership) -> Self {
-        let assignment = |(role, source): &(String, Source)| pb::RoleAssignment {
+        let assignment = |Assignment { role, origin }: &Assignment| pb::RoleAssignment {
             role: role.clone(),
-            source: MembershipSource::from(*source).into(),
+            source: MembershipSource::from(origin.source).into(),
+            source_reference: origin.reference.clone(),
         };
         Self {
             membership_id: membership.id.to_string(),
@@ -40,7 +41,27 @@ impl From<Source> for MembershipSource {
     fn from(source: Source) -> Self {
         match source {
             Source::Api => Self::Api,
+            Source::Manual => Self::Manual,
+            Source::Invitation => Self::Invitation,
+            Source::Domain => Self::Domain,
+            Source::Directory => Self::Directory,
+            Source::Sso => Self::Sso,
+            Source::Import => Self::Import,
         }
+    }
+}
+
+/// The source that a request names; none where it names none.
+pub fn source(source: Option<MembershipSource>) -> Option<Source> {
+    match source? {
+        MembershipSource::Unspecified => None,
+        MembershipSource::Api => Some(Source::Api),
+        MembershipSource::Manual => Some(Source::Manual),
+        MembershipSource::Invitation => Some(Source::Invitation),
+        MembershipSource::Domain => Some(Source::Domain),
+        MembershipSource::Directory => Some(Source::Directory),
+        MembershipSource::Sso => Some(Source::Sso),
+        MembershipSource::Import => Some(Source::Import),
     }
 }
 

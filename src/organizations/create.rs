@@ -9,7 +9,7 @@ use crate::{
     error::Result,
     events,
     ids::{MembershipId, OrganizationId},
-    memberships::{self, NewMember, Person},
+    memberships::{self, NewMember, Origin, Person},
     roles,
 };
 
@@ -51,6 +51,8 @@ pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<Created> {
         created_at: ctx.now,
         updated_at: ctx.now,
         deleted_at: None,
+        default_role: String::new(),
+        role_priority: Json(Vec::new()),
     };
     ensure_free(tx, &organization).await?;
     store::insert(tx, &organization).await?;
@@ -62,8 +64,9 @@ pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<Created> {
             display_name: String::new(),
             roles: vec![roles::OWNER.to_owned()],
             teams: Vec::new(),
+            origin: Origin::api(),
         };
-        let added = memberships::add(ctx, tx, organization.id, &owner).await?;
+        let added = memberships::add(ctx, tx, organization.id, &owner, &owner.roles).await?;
         owners.push(added.membership.id);
         changes.extend(added.changes);
     }

@@ -6,7 +6,7 @@ use crate::{context::Ctx, db::Tx, error::Result, events, events::Change, ids::Or
 /// Begins the end of an organization: it denies every Check, its memberships are removed, its records stay. The owner
 /// floor is for organizations that go on, and does not stand in the way.
 pub async fn delete(ctx: &Ctx, tx: &mut Tx, id: OrganizationId) -> Result<Organization> {
-    let before = lock(tx, ctx.tenant_id, id).await?;
+    let before = lock(ctx, tx, id).await?;
     if before.status == Status::Deleting {
         return Ok(before);
     }

@@ -17,6 +17,7 @@ pub use delete::delete;
 pub use suspend::{reactivate, suspend};
 
 use crate::{
+    authority,
     clock::Timestamp,
     context::Ctx,
     db::{
@@ -25,7 +26,7 @@ use crate::{
     },
     error::{Error, Reason, Result},
     etag,
-    events::{self, Stream},
+    events::{self, Change, Stream},
     ids::{OrganizationId, TenantId},
 };
 
@@ -54,6 +55,10 @@ pub struct Organization {
     pub updated_at: Timestamp,
     /// When its deletion began.
     pub deleted_at: Option<Timestamp>,
+    /// The role of whoever is given none; empty where the tenant's default is followed.
+    pub default_role: String,
+    /// Its own roles, the highest first.
+    pub role_priority: Json<Vec<String>>,
 }
 
 /// Where an organization stands.
@@ -105,21 +110,43 @@ pub enum Key {
     ExternalId(String),
 }
 
-/// An organization, locked against other writers until the transaction ends.
-pub async fn lock(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId) -> Result<Organization> {
-    let locked = store::lock(tx, tenant_id, id).await?.ok_or_else(not_found)?;
+/// An organization, locked against other writers until the transaction ends. Whoever asks must, under the lock, still
+/// have the right to change something in it.
+pub async fn lock(ctx: &Ctx, tx: &mut Tx, id: OrganizationId) -> Result<Organization> {
+    let locked = store::lock(tx, ctx.tenant_id, id).await?.ok_or_else(not_found)?;
     tx.ledger.reached(Stream::Organization(id), locked.sequence);
-    tx.ledger.reached(Stream::Tenant(tenant_id), locked.tenant_sequence);
+    tx.ledger.reached(Stream::Tenant(ctx.tenant_id), locked.tenant_sequence);
+    authority::ensure_may(ctx, tx, id).await?;
     Ok(locked.organization)
 }
 
 /// [`lock`], for a change of something in the organization: one that is being deleted takes none.
-pub async fn lock_for_change(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId) -> Result<Organization> {
-    let organization = lock(tx, tenant_id, id).await?;
+pub async fn lock_for_change(ctx: &Ctx, tx: &mut Tx, id: OrganizationId) -> Result<Organization> {
+    let organization = lock(ctx, tx, id).await?;
     if organization.status == Status::Deleting {
         return Err(Error::new(Reason::OrganizationDeleting, "the organization is being deleted"));
     }
     Ok(organization)
+}
+
+/// Locks organizations in the one order that everybody keeps.
+pub async fn lock_all(ctx: &Ctx, tx: &mut Tx, mut ids: Vec<OrganizationId>) -> Result<Vec<Organization>> {
+    ids.sort();
+    ids.dedup();
+    let mut locked = Vec::with_capacity(ids.len());
+    for id in ids {
+        locked.push(lock(ctx, tx, id).await?);
+    }
+    Ok(locked)
+}
+
+/// Fails with `CONFLICT`, so that the transaction is tried again, where an organization turned out to be concerned only
+/// after the locks were taken.
+pub fn ensure_locked(tx: &Tx, id: OrganizationId) -> Result<()> {
+    if tx.ledger.has_seen(Stream::Organization(id)) {
+        return Ok(());
+    }
+    Err(Error::new(Reason::Conflict, "the change came to concern another organization meanwhile"))
 }
 
 /// One organization.
@@ -149,22 +176,41 @@ pub async fn list(
 
 /// Changes an organization.
 pub async fn update(ctx: &Ctx, tx: &mut Tx, input: &Update) -> Result<Organization> {
-    let before = lock_for_change(tx, ctx.tenant_id, input.id).await?;
+    let before = lock_for_change(ctx, tx, input.id).await?;
     etag::ensure(before.version, &input.etag)?;
     let mut after = before.clone();
     after.slug = input.slug.clone().unwrap_or(after.slug);
     after.display_name = input.display_name.clone().unwrap_or(after.display_name);
     after.external_id = input.external_id.clone().unwrap_or(after.external_id);
     after.metadata = input.metadata.clone().map_or(after.metadata, Json);
-    if after == before {
-        return Ok(before);
+    if after != before {
+        ensure_free(tx, &after).await?;
     }
-    ensure_free(tx, &after).await?;
+    let (after, change) = save(ctx, tx, &before, after).await?;
+    events::append(ctx, tx, change.into_iter().collect()).await?;
+    Ok(after)
+}
+
+/// Stores what differs of a locked organization; the change is the caller's to append.
+pub async fn save(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    before: &Organization,
+    mut after: Organization,
+) -> Result<(Organization, Option<Change>)> {
+    if after == *before {
+        return Ok((after, None));
+    }
     after.version += 1;
     after.updated_at = ctx.now;
     store::update(tx, &after).await?;
-    events::append(ctx, tx, vec![wire::updated(&before, &after)]).await?;
-    Ok(after)
+    let change = wire::updated(before, &after);
+    Ok((after, Some(change)))
+}
+
+/// The organizations whose own default is this role of the tenant, by id.
+pub async fn with_default(tx: &mut Tx, tenant_id: TenantId, role: &str) -> Result<Vec<OrganizationId>> {
+    store::with_default(tx, tenant_id, role).await
 }
 
 /// Says which key of an organization another one has. Where two race, the store says that one is taken.
@@ -181,7 +227,8 @@ async fn ensure_free(tx: &mut Tx, organization: &Organization) -> Result<()> {
     Ok(())
 }
 
-fn not_found() -> Error {
+/// An organization that is not there, or that the caller may not know of.
+pub fn not_found() -> Error {
     Error::new(Reason::OrganizationNotFound, "no such organization")
 }
 

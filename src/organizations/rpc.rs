@@ -24,7 +24,7 @@ impl OrganizationService for Service {
         &self,
         request: Request<pb::CreateOrganizationRequest>,
     ) -> Result<Response<pb::CreateOrganizationResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         fields.slug("slug", &request.slug);
         fields.text("display_name", &request.display_name, 0..=200);
@@ -54,7 +54,7 @@ impl OrganizationService for Service {
         &self,
         request: Request<pb::GetOrganizationRequest>,
     ) -> Result<Response<pb::GetOrganizationResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id = fields.id("organization_id", &request.organization_id);
         fields.done()?;
@@ -66,7 +66,7 @@ impl OrganizationService for Service {
         &self,
         request: Request<pb::LookupOrganizationRequest>,
     ) -> Result<Response<pb::LookupOrganizationResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let key = match request.key {
             Some(lookup_organization_request::Key::Slug(slug)) => {
@@ -96,7 +96,7 @@ impl OrganizationService for Service {
         &self,
         request: Request<pb::ListOrganizationsRequest>,
     ) -> Result<Response<pb::ListOrganizationsResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let status = wire::status(fields.choice_optional("status", request.status));
         let page = fields.page(request.page_size, &request.page_token, format!("organizations {status:?}"))?;
@@ -112,7 +112,7 @@ impl OrganizationService for Service {
         &self,
         request: Request<pb::UpdateOrganizationRequest>,
     ) -> Result<Response<pb::UpdateOrganizationResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let organization = request.organization.unwrap_or_default();
         let mask = fields.mask(request.update_mask, &UPDATABLE);
@@ -141,7 +141,7 @@ impl OrganizationService for Service {
         &self,
         request: Request<pb::SuspendOrganizationRequest>,
     ) -> Result<Response<pb::SuspendOrganizationResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id = fields.id("organization_id", &request.organization_id);
         fields.reason(&mut ctx, request.reason);
@@ -156,7 +156,7 @@ impl OrganizationService for Service {
         &self,
         request: Request<pb::ReactivateOrganizationRequest>,
     ) -> Result<Response<pb::ReactivateOrganizationResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id = fields.id("organization_id", &request.organization_id);
         fields.reason(&mut ctx, request.reason);
@@ -171,7 +171,7 @@ impl OrganizationService for Service {
         &self,
         request: Request<pb::DeleteOrganizationRequest>,
     ) -> Result<Response<pb::DeleteOrganizationResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id = fields.id("organization_id", &request.organization_id);
         fields.reason(&mut ctx, request.reason);

@@ -10,7 +10,8 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "tenant_id, id, slug, display_name, external_id, status, metadata, version, created_at, updated_at, deleted_at"
+        "tenant_id, id, slug, display_name, external_id, status, metadata, version, created_at, updated_at, deleted_at,
+        default_role, role_priority"
     };
 }
 
@@ -27,7 +28,7 @@ pub async fn insert(tx: &mut Tx, organization: &Organization) -> Result<()> {
     let sql = concat!(
         "INSERT INTO organizations (",
         columns!(),
-        ", sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)"
+        ", sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0)"
     );
     let metadata = serde_json::json!(organization.metadata.0);
     let Organization { tenant_id, id, slug, display_name, external_id, status, version, .. } = organization;
@@ -42,7 +43,9 @@ pub async fn insert(tx: &mut Tx, organization: &Organization) -> Result<()> {
         *version,
         organization.created_at,
         organization.updated_at,
-        organization.deleted_at
+        organization.deleted_at,
+        &organization.default_role,
+        serde_json::json!(organization.role_priority.0)
     ];
     tx.execute_unique(sql, values, slug_taken).await.map(drop)
 }
@@ -90,12 +93,30 @@ pub async fn list(
 
 pub async fn update(tx: &mut Tx, organization: &Organization) -> Result<()> {
     let sql = "UPDATE organizations SET slug = $3, display_name = $4, external_id = $5, metadata = $6, version = $7,
-            updated_at = $8
+            updated_at = $8, default_role = $9, role_priority = $10
         WHERE tenant_id = $1 AND id = $2";
     let metadata = serde_json::json!(organization.metadata.0);
     let Organization { tenant_id, id, slug, display_name, external_id, version, updated_at, .. } = organization;
-    let values = args![*tenant_id, *id, slug, display_name, external_id.clone(), metadata, *version, *updated_at];
+    let values = args![
+        *tenant_id,
+        *id,
+        slug,
+        display_name,
+        external_id.clone(),
+        metadata,
+        *version,
+        *updated_at,
+        &organization.default_role,
+        serde_json::json!(organization.role_priority.0)
+    ];
     tx.execute_unique(sql, values, slug_taken).await.map(drop)
+}
+
+pub async fn with_default(tx: &mut Tx, tenant: TenantId, role: &str) -> Result<Vec<OrganizationId>> {
+    let sql = "SELECT id FROM organizations WHERE tenant_id = $1 AND default_role = $2 AND default_role <> ''
+        ORDER BY id";
+    let rows: Vec<(OrganizationId,)> = tx.fetch_all(sql, args![tenant, role]).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
 /// Moves an organization from the status that it was seen in.

@@ -11,7 +11,7 @@ use crate::{
 
 /// Denies every Check in an organization.
 pub async fn suspend(ctx: &Ctx, tx: &mut Tx, id: OrganizationId) -> Result<Organization> {
-    let before = lock(tx, ctx.tenant_id, id).await?;
+    let before = lock(ctx, tx, id).await?;
     match before.status {
         Status::Active => {}
         Status::Suspended => return Ok(before),
@@ -24,7 +24,7 @@ pub async fn suspend(ctx: &Ctx, tx: &mut Tx, id: OrganizationId) -> Result<Organ
 
 /// Ends a suspension.
 pub async fn reactivate(ctx: &Ctx, tx: &mut Tx, id: OrganizationId) -> Result<Organization> {
-    let before = lock(tx, ctx.tenant_id, id).await?;
+    let before = lock(ctx, tx, id).await?;
     match before.status {
         Status::Suspended => {}
         Status::Active => return Ok(before),

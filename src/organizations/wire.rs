@@ -20,6 +20,8 @@ impl From<&Organization> for pb::Organization {
             create_time: Some(organization.created_at.into()),
             update_time: Some(organization.updated_at.into()),
             delete_time: organization.deleted_at.map(Into::into),
+            default_role: organization.default_role.clone(),
+            role_priority: organization.role_priority.0.clone(),
         }
     }
 }

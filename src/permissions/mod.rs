@@ -1,8 +1,11 @@
 //! Permissions: the tenant's catalogue of rights that applications check.
 
+mod built_in;
 mod rpc;
 mod store;
 mod wire;
+
+use std::collections::BTreeSet;
 
 use crate::{
     clock::Timestamp,
@@ -16,6 +19,7 @@ use crate::{
     ids::TenantId,
 };
 
+pub use built_in::{BuiltIn, OWN, create_built_in};
 pub(crate) use rpc::Catalogue;
 
 /// A right that an application checks.
@@ -27,6 +31,8 @@ pub struct Permission {
     pub slug: String,
     /// For people.
     pub description: String,
+    /// Roster's own: it cannot be deleted.
+    pub built_in: bool,
     /// Counts its changes.
     pub version: i64,
     /// When it was created.
@@ -37,17 +43,22 @@ pub struct Permission {
 
 /// Puts a permission into the catalogue.
 pub async fn create(ctx: &Ctx, tx: &mut Tx, slug: &str, description: &str) -> Result<Permission> {
-    let permission = Permission {
-        tenant_id: ctx.tenant_id,
-        slug: slug.to_owned(),
-        description: description.to_owned(),
-        version: 1,
-        created_at: ctx.now,
-        updated_at: ctx.now,
-    };
+    let permission = new(ctx, slug, description);
     store::insert(tx, &permission).await?;
     events::append(ctx, tx, vec![wire::created(&permission)]).await?;
     Ok(permission)
+}
+
+fn new(ctx: &Ctx, slug: &str, description: &str) -> Permission {
+    Permission {
+        tenant_id: ctx.tenant_id,
+        slug: slug.to_owned(),
+        description: description.to_owned(),
+        built_in: false,
+        version: 1,
+        created_at: ctx.now,
+        updated_at: ctx.now,
+    }
 }
 
 /// One permission.
@@ -77,14 +88,40 @@ pub async fn update(ctx: &Ctx, tx: &mut Tx, slug: &str, etag: &str, description:
     Ok(after)
 }
 
-/// Takes a permission out of the catalogue. Fails with `PERMISSION_IN_USE`.
+/// The slugs of the catalogue, ordered.
+pub async fn slugs(tx: &mut Tx, tenant_id: TenantId) -> Result<Vec<String>> {
+    store::slugs(tx, tenant_id).await
+}
+
+/// Whether an entry of a role, a slug or a pattern, contains a permission.
+pub fn covers(entry: &str, slug: &str) -> bool {
+    match entry.strip_suffix('*') {
+        Some("") => true,
+        Some(prefix) => slug.len() > prefix.len() && slug.starts_with(prefix),
+        None => entry == slug,
+    }
+}
+
+/// Takes a permission out of the catalogue. Fails with `PERMISSION_IN_USE`, `PERMISSION_NOT_EDITABLE`.
 pub async fn delete(ctx: &Ctx, tx: &mut Tx, slug: &str) -> Result<()> {
     let permission = store::lock(tx, ctx.tenant_id, slug).await?.ok_or_else(not_found)?;
+    if permission.built_in {
+        return Err(Error::new(Reason::PermissionNotEditable, "the permission is Roster's own, and cannot be deleted"));
+    }
     if store::is_in_use(tx, ctx.tenant_id, slug).await? {
-        return Err(Error::new(Reason::PermissionInUse, "a role or a grant has the permission"));
+        return Err(Error::new(Reason::PermissionInUse, "a role or a grant has the permission, or a policy names it"));
     }
     store::delete(tx, &permission).await?;
     events::append(ctx, tx, vec![wire::deleted(&permission)]).await
+}
+
+/// Those of these that are in the catalogue.
+pub async fn known(tx: &mut Tx, tenant_id: TenantId, slugs: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+    let mut known = BTreeSet::new();
+    for slug in slugs {
+        known.extend(store::get(tx, tenant_id, slug).await?.map(|permission| permission.slug));
+    }
+    Ok(known)
 }
 
 /// Fails with `UNKNOWN_PERMISSION` where some of these are not in the catalogue, and names them all.

@@ -12,9 +12,12 @@ impl Catalogue<'_> {
         &self,
         request: Request<pb::CreatePermissionRequest>,
     ) -> Result<Response<pb::CreatePermissionResponse>, Status> {
-        let (mut ctx, request) = self.0.open(request)?;
+        let (mut ctx, request) = self.0.open(request).await?;
         let mut fields = Fields::new();
         fields.right_slug("slug", &request.slug);
+        if request.slug == crate::auth::scopes::PLATFORM {
+            fields.wrong("slug", "reserved: a right over tenants, which no role has");
+        }
         fields.text("description", &request.description, 0..=500);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
@@ -30,7 +33,7 @@ impl Catalogue<'_> {
         &self,
         request: Request<pb::GetPermissionRequest>,
     ) -> Result<Response<pb::GetPermissionResponse>, Status> {
-        let (ctx, request) = self.0.open(request)?;
+        let (ctx, request) = self.0.open(request).await?;
         let mut fields = Fields::new();
         fields.right_slug("slug", &request.slug);
         fields.done()?;
@@ -43,7 +46,7 @@ impl Catalogue<'_> {
         &self,
         request: Request<pb::ListPermissionsRequest>,
     ) -> Result<Response<pb::ListPermissionsResponse>, Status> {
-        let (ctx, request) = self.0.open(request)?;
+        let (ctx, request) = self.0.open(request).await?;
         let mut fields = Fields::new();
         let page = fields.page(request.page_size, &request.page_token, "permissions")?;
         fields.done()?;
@@ -58,7 +61,7 @@ impl Catalogue<'_> {
         &self,
         request: Request<pb::UpdatePermissionRequest>,
     ) -> Result<Response<pb::UpdatePermissionResponse>, Status> {
-        let (mut ctx, request) = self.0.open(request)?;
+        let (mut ctx, request) = self.0.open(request).await?;
         let mut fields = Fields::new();
         let permission = request.permission.unwrap_or_default();
         let mask = fields.mask(request.update_mask, &["description"]);
@@ -82,7 +85,7 @@ impl Catalogue<'_> {
         &self,
         request: Request<pb::DeletePermissionRequest>,
     ) -> Result<Response<pb::DeletePermissionResponse>, Status> {
-        let (mut ctx, request) = self.0.open(request)?;
+        let (mut ctx, request) = self.0.open(request).await?;
         let mut fields = Fields::new();
         fields.right_slug("slug", &request.slug);
         fields.request(&mut ctx, request.request_id);

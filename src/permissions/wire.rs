@@ -12,6 +12,7 @@ impl From<&Permission> for pb::Permission {
         Self {
             slug: permission.slug.clone(),
             description: permission.description.clone(),
+            built_in: permission.built_in,
             etag: etag::of(permission.version),
             create_time: Some(permission.created_at.into()),
             update_time: Some(permission.updated_at.into()),

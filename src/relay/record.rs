@@ -60,6 +60,8 @@ fn auth_type(kind: EventActorKind) -> &'static str {
         EventActorKind::System => "system",
         EventActorKind::ApiKey => "service_account",
         EventActorKind::Operator => "user",
+        EventActorKind::User => "user",
+        EventActorKind::Service => "service",
         EventActorKind::Unspecified => "unknown",
     }
 }

@@ -1,12 +1,24 @@
 //! Roles: named sets of permissions, of the tenant or an organization's own.
 
+mod built_in;
+mod delete;
+mod preview;
 mod rpc;
+mod settings;
 mod store;
 mod wire;
+
+pub use built_in::{
+    ADMIN, DEFAULT, built_in_priority, complete_organization, complete_tenant, create_built_in, unordered,
+};
+pub use delete::{Delete, Instead, Successors, delete};
+pub use preview::{Effect, Planned, Preview, preview};
+pub use settings::{ROLES_MAX, Ranking, default_of, may_be_default, set_default, set_priority};
 
 use uuid::Uuid;
 
 use crate::{
+    authority,
     clock::Timestamp,
     context::Ctx,
     db::{
@@ -17,26 +29,15 @@ use crate::{
     etag,
     events::{self, Change},
     ids::{OrganizationId, TenantId},
-    organizations, permissions,
+    organizations::{self, Organization},
+    permissions,
     teams::Slugs,
 };
 
 /// The role that everything is allowed to, and that the owner floor counts. Not editable.
 pub const OWNER: &str = "owner";
-/// The role of whoever is given none.
-pub const DEFAULT: &str = "member";
 /// How an organization's own roles begin.
-pub const OWN_PREFIX: &str = "org-";
-
-/// The roles that every tenant has: slug, name, description, permissions.
-const BUILT_IN: [(&str, &str, &str, &[&str]); 6] = [
-    (OWNER, "Owner", "May do everything.", &["*"]),
-    ("admin", "Admin", "Manages the organization.", &[]),
-    (DEFAULT, "Member", "The default role.", &[]),
-    ("developer", "Developer", "Builds with the product.", &[]),
-    ("billing-admin", "Billing admin", "Looks after the bills.", &[]),
-    ("guest", "Guest", "From outside the organization.", &[]),
-];
+pub const OWN_PREFIX: &str = crate::ids::OWN_ROLE_PREFIX;
 
 /// A named set of permissions.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -112,32 +113,11 @@ fn scope_of(tenant_id: TenantId, organization_id: Option<OrganizationId>) -> Uui
     organization_id.map_or(tenant_id.uuid(), OrganizationId::uuid)
 }
 
-/// Creates the built-in roles of a new tenant; the changes are the caller's to append.
-pub async fn create_built_in(ctx: &Ctx, tx: &mut Tx) -> Result<Vec<Change>> {
-    let mut changes = Vec::new();
-    for (slug, display_name, description, permissions) in BUILT_IN {
-        let role = Role {
-            tenant_id: ctx.tenant_id,
-            scope_id: ctx.tenant_id.uuid(),
-            slug: slug.to_owned(),
-            display_name: display_name.to_owned(),
-            description: description.to_owned(),
-            permissions: Slugs(permissions.iter().map(|slug| (*slug).to_owned()).collect()),
-            built_in: true,
-            version: 1,
-            created_at: ctx.now,
-            updated_at: ctx.now,
-        };
-        store::insert(tx, &role).await?;
-        changes.push(wire::created(&role));
-    }
-    Ok(changes)
-}
-
-/// Creates a role. Fails with `SLUG_TAKEN`, `UNKNOWN_PERMISSION`.
+/// Creates a role, the lowest in priority. Fails with `SLUG_TAKEN`, `UNKNOWN_PERMISSION`, `LIMIT_REACHED`.
 pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<Role> {
-    lock_organization(ctx, tx, input.organization_id).await?;
+    let organization = lock_organization(ctx, tx, input.organization_id).await?;
     ensure_known(tx, ctx.tenant_id, &input.permissions).await?;
+    ensure_may_give(ctx, tx, input.organization_id, &input.permissions, &[]).await?;
     let role = Role {
         tenant_id: ctx.tenant_id,
         scope_id: scope_of(ctx.tenant_id, input.organization_id),
@@ -151,7 +131,16 @@ pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<Role> {
         updated_at: ctx.now,
     };
     store::insert(tx, &role).await?;
-    events::append(ctx, tx, vec![wire::created(&role)]).await?;
+    let mut changes = vec![wire::created(&role)];
+    let placed = match organization {
+        Some(organization) => {
+            settings::ensure_room(&organization.role_priority.0)?;
+            settings::with_own_roles(ctx, tx, &organization, std::slice::from_ref(&role.slug)).await?
+        }
+        None => settings::with_tenant_role(ctx, tx, &role.slug).await?,
+    };
+    changes.extend(placed.map(Change::cascaded));
+    events::append(ctx, tx, changes).await?;
     Ok(role)
 }
 
@@ -204,25 +193,13 @@ pub async fn update(ctx: &Ctx, tx: &mut Tx, input: &Update) -> Result<Role> {
         wire::updated(&before, &after)
     } else {
         ensure_known(tx, ctx.tenant_id, &after.permissions.0).await?;
+        ensure_may_give(ctx, tx, input.organization_id, &after.permissions.0, &before.permissions.0).await?;
         store::update(tx, &after).await?;
         store::set_permissions(tx, &after).await?;
         wire::permissions_changed(&before, &after)
     };
     events::append(ctx, tx, vec![change]).await?;
     Ok(after)
-}
-
-/// Deletes a role. Fails with `ROLE_IN_USE`, `ROLE_NOT_EDITABLE`.
-pub async fn delete(ctx: &Ctx, tx: &mut Tx, organization_id: Option<OrganizationId>, slug: &str) -> Result<()> {
-    let role = lock(ctx, tx, organization_id, slug).await?;
-    if role.built_in {
-        return Err(Error::new(Reason::RoleNotEditable, "the role is built in, and cannot be deleted"));
-    }
-    if store::is_in_use(tx, &role).await? {
-        return Err(Error::new(Reason::RoleInUse, "a membership, a team or a grant has the role"));
-    }
-    store::delete(tx, &role).await?;
-    events::append(ctx, tx, vec![wire::deleted(&role)]).await
 }
 
 /// Fails with `ROLE_NOT_FOUND` where one of these is no role of the organization or its tenant.
@@ -240,16 +217,28 @@ pub async fn ensure_exist(
     Ok(())
 }
 
-async fn lock_organization(ctx: &Ctx, tx: &mut Tx, id: Option<OrganizationId>) -> Result<()> {
-    if let Some(id) = id {
-        organizations::lock_for_change(tx, ctx.tenant_id, id).await?;
+async fn lock_organization(ctx: &Ctx, tx: &mut Tx, id: Option<OrganizationId>) -> Result<Option<Organization>> {
+    match id {
+        Some(id) => organizations::lock_for_change(ctx, tx, id).await.map(Some),
+        None => Ok(None),
     }
-    Ok(())
 }
 
 async fn lock(ctx: &Ctx, tx: &mut Tx, organization_id: Option<OrganizationId>, slug: &str) -> Result<Role> {
     lock_organization(ctx, tx, organization_id).await?;
     store::lock(tx, ctx.tenant_id, scope_of(ctx.tenant_id, organization_id), slug).await?.ok_or_else(not_found)
+}
+
+/// Fails with `MISSING_PERMISSION` where a role would come to contain what the caller lacks.
+async fn ensure_may_give(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    organization_id: Option<OrganizationId>,
+    after: &[String],
+    before: &[String],
+) -> Result<()> {
+    let added: Vec<_> = after.iter().filter(|entry| !before.contains(entry)).map(String::as_str).collect();
+    authority::ensure_may_grant(ctx, tx, organization_id, &[], &added).await
 }
 
 /// Patterns need not match anything yet; slugs must be in the catalogue.

@@ -2,13 +2,16 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Create, OWN_PREFIX, Update};
+use super::{Create, Delete, Instead, OWN_PREFIX, OWNER, Planned, Preview, Update, wire};
 use crate::{
     error::Result,
     fields::{Fields, is_right_slug, ordered},
     ids::OrganizationId,
     permissions::Catalogue,
-    proto::v1::{self as pb, role_service_server::RoleService},
+    proto::v1::{
+        self as pb, delete_role_request, preview_role_change_request::Change, role_deletion,
+        role_service_server::RoleService,
+    },
     roles,
     service::Service,
 };
@@ -60,7 +63,7 @@ impl RoleService for Service {
         &self,
         request: Request<pb::CreateRoleRequest>,
     ) -> Result<Response<pb::CreateRoleResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let organization_id = read_role(&mut fields, &request.organization_id, &request.slug);
         fields.text("display_name", &request.display_name, 0..=200);
@@ -81,7 +84,7 @@ impl RoleService for Service {
     }
 
     async fn get_role(&self, request: Request<pb::GetRoleRequest>) -> Result<Response<pb::GetRoleResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let organization_id = fields.id_optional("organization_id", &request.organization_id);
         fields.right_slug("slug", &request.slug);
@@ -95,7 +98,7 @@ impl RoleService for Service {
         &self,
         request: Request<pb::ListRolesRequest>,
     ) -> Result<Response<pb::ListRolesResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let organization_id = fields.id_optional("organization_id", &request.organization_id);
         let page = fields.page(request.page_size, &request.page_token, format!("roles {organization_id:?}"))?;
@@ -111,7 +114,7 @@ impl RoleService for Service {
         &self,
         request: Request<pb::UpdateRoleRequest>,
     ) -> Result<Response<pb::UpdateRoleResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let role = request.role.unwrap_or_default();
         let mask = fields.mask(request.update_mask, &UPDATABLE);
@@ -136,16 +139,80 @@ impl RoleService for Service {
         &self,
         request: Request<pb::DeleteRoleRequest>,
     ) -> Result<Response<pb::DeleteRoleResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let organization_id = fields.id_optional("organization_id", &request.organization_id);
         fields.right_slug("slug", &request.slug);
+        let instead = match request.on_assigned {
+            Some(delete_role_request::OnAssigned::ReplacementRole(slug)) => Instead::Role(slug),
+            Some(delete_role_request::OnAssigned::UseDefaultRole(true)) => Instead::Default,
+            Some(delete_role_request::OnAssigned::UseDefaultRole(false)) | None => Instead::Nothing,
+        };
+        ensure_replacement(&mut fields, &request.slug, &instead);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let slug = request.slug;
-        let ((), revision) =
-            self.write(ctx.tenant_id, async move |tx| roles::delete(&ctx, tx, organization_id, &slug).await).await?;
+        let input = Delete { organization_id, slug: request.slug, instead };
+        let ((), revision) = self.write(ctx.tenant_id, async move |tx| roles::delete(&ctx, tx, &input).await).await?;
         Ok(Response::new(pb::DeleteRoleResponse { revision }))
+    }
+
+    async fn set_default_role(
+        &self,
+        request: Request<pb::SetDefaultRoleRequest>,
+    ) -> Result<Response<pb::SetDefaultRoleResponse>, Status> {
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let organization_id = fields.id_optional("organization_id", &request.organization_id);
+        fields.right_slug("role", &request.role);
+        if !roles::may_be_default(&request.role) {
+            fields.wrong("role", format!("{} is never given to whoever is given none", request.role));
+        }
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let role = request.role;
+        let (default_role, revision) = self
+            .write(ctx.tenant_id, async move |tx| roles::set_default(&ctx, tx, organization_id, &role).await)
+            .await?;
+        Ok(Response::new(pb::SetDefaultRoleResponse { default_role, revision }))
+    }
+
+    async fn set_role_priority(
+        &self,
+        request: Request<pb::SetRolePriorityRequest>,
+    ) -> Result<Response<pb::SetRolePriorityResponse>, Status> {
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let organization_id = fields.id_optional("organization_id", &request.organization_id);
+        fields.count("roles", request.roles.len(), 1..=roles::ROLES_MAX);
+        for (index, slug) in request.roles.iter().enumerate().take(roles::ROLES_MAX) {
+            fields.right_slug(format!("roles[{index}]"), slug);
+        }
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let order = request.roles;
+        let (role_priority, revision) = self
+            .write(ctx.tenant_id, async move |tx| roles::set_priority(&ctx, tx, organization_id, &order).await)
+            .await?;
+        Ok(Response::new(pb::SetRolePriorityResponse { role_priority, revision }))
+    }
+
+    async fn preview_role_change(
+        &self,
+        request: Request<pb::PreviewRoleChangeRequest>,
+    ) -> Result<Response<pb::PreviewRoleChangeResponse>, Status> {
+        let (ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let organization_id = fields.id_optional("organization_id", &request.organization_id);
+        fields.right_slug("role", &request.role);
+        let change = read_change(&mut fields, &request.role, request.change);
+        let input = Preview { organization_id, slug: request.role, change };
+        let page = fields.page(request.page_size, &request.page_token, format!("preview {input:?}"))?;
+        fields.done()?;
+        let paged = self.read(async move |tx| roles::preview(tx, ctx.tenant_id, &input, &page).await).await?;
+        Ok(Response::new(pb::PreviewRoleChangeResponse {
+            effects: paged.items.into_iter().map(wire::effect).collect(),
+            next_page_token: paged.next_page_token,
+        }))
     }
 }
 
@@ -158,6 +225,41 @@ fn read_role(fields: &mut Fields, organization_id: &str, slug: &str) -> Option<O
         fields.wrong("slug", "an organization's own role begins with org-");
     }
     fields.id_optional("organization_id", organization_id)
+}
+
+fn read_change(fields: &mut Fields, role: &str, change: Option<Change>) -> Planned {
+    match change {
+        Some(Change::Permissions(permissions)) => Planned::Permissions(
+            fields.within("permissions", |fields| read_permissions(fields, permissions.permissions)),
+        ),
+        Some(Change::Deletion(deletion)) => fields.within("deletion", |fields| {
+            let instead = match deletion.on_assigned {
+                Some(role_deletion::OnAssigned::ReplacementRole(slug)) => Instead::Role(slug),
+                Some(role_deletion::OnAssigned::UseDefaultRole(true)) => Instead::Default,
+                Some(role_deletion::OnAssigned::UseDefaultRole(false)) | None => {
+                    fields.wrong("on_assigned", "required: replacement_role or use_default_role");
+                    Instead::Nothing
+                }
+            };
+            ensure_replacement(fields, role, &instead);
+            Planned::Deletion(instead)
+        }),
+        None => {
+            fields.wrong("change", "required: permissions or deletion");
+            Planned::Deletion(Instead::Nothing)
+        }
+    }
+}
+
+/// What takes a role's place is another one, and not `owner`, which is given to people one by one.
+fn ensure_replacement(fields: &mut Fields, role: &str, instead: &Instead) {
+    let Some(slug) = instead.role() else { return };
+    fields.right_slug("replacement_role", slug);
+    if slug == role {
+        fields.wrong("replacement_role", "the role itself");
+    } else if slug == OWNER {
+        fields.wrong("replacement_role", "owner is given to people one by one");
+    }
 }
 
 fn read_permissions(fields: &mut Fields, permissions: Vec<String>) -> Vec<String> {

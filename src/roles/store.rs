@@ -6,7 +6,7 @@ use super::Role;
 use crate::{
     db::{Tx, args},
     error::{Error, Reason, Result},
-    ids::TenantId,
+    ids::{OrganizationId, TenantId},
 };
 
 macro_rules! columns {
@@ -66,6 +66,13 @@ pub async fn lock(tx: &mut Tx, tenant: TenantId, scope: Uuid, slug: &str) -> Res
     get(tx, tenant, scope, slug).await
 }
 
+/// [`lock`], also against whoever would assign or grant the role.
+pub async fn lock_alone(tx: &mut Tx, tenant: TenantId, scope: Uuid, slug: &str) -> Result<Option<Role>> {
+    let sql = "SELECT slug FROM roles WHERE tenant_id = $1 AND scope_id = $2 AND slug = $3";
+    tx.lock_alone::<(String,)>(sql, args![tenant, scope, slug]).await?;
+    get(tx, tenant, scope, slug).await
+}
+
 pub async fn exists(tx: &mut Tx, tenant: TenantId, scope: Uuid, slug: &str) -> Result<bool> {
     let sql = "SELECT slug FROM roles WHERE tenant_id = $1 AND scope_id = $2 AND slug = $3";
     let row: Option<(String,)> = tx.fetch_optional(sql, args![tenant, scope, slug]).await?;
@@ -93,15 +100,52 @@ pub async fn update(tx: &mut Tx, role: &Role) -> Result<()> {
         .map(drop)
 }
 
-pub async fn is_in_use(tx: &mut Tx, role: &Role) -> Result<bool> {
-    let sql = "SELECT role FROM membership_roles WHERE tenant_id = $1 AND scope_id = $2 AND role = $3
-        UNION ALL SELECT role FROM team_roles WHERE tenant_id = $1 AND scope_id = $2 AND role = $3
-        UNION ALL SELECT role FROM grants WHERE tenant_id = $1 AND scope_id = $2 AND role = $3
-        UNION ALL SELECT principal_role FROM grants
+/// Where a role is assigned or granted: an organization for each place, as often as there are places.
+pub async fn places(tx: &mut Tx, role: &Role, max: usize) -> Result<Vec<OrganizationId>> {
+    let sql = "SELECT organization_id FROM membership_roles WHERE tenant_id = $1 AND scope_id = $2 AND role = $3
+        UNION ALL SELECT organization_id FROM team_roles WHERE tenant_id = $1 AND scope_id = $2 AND role = $3
+        UNION ALL SELECT organization_id FROM grants WHERE tenant_id = $1 AND scope_id = $2 AND role = $3
+        UNION ALL SELECT organization_id FROM grants
             WHERE tenant_id = $1 AND principal_scope_id = $2 AND principal_role = $3
-        LIMIT 1";
-    let row: Option<(String,)> = tx.fetch_optional(sql, args![role.tenant_id, role.scope_id, &role.slug]).await?;
-    Ok(row.is_some())
+        LIMIT $4";
+    let limit = i64::try_from(max).unwrap_or(i64::MAX);
+    let rows: Vec<(OrganizationId,)> =
+        tx.fetch_all(sql, args![role.tenant_id, role.scope_id, &role.slug, limit]).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// The next organization in which a membership or a team has a role.
+pub async fn next_organization(
+    tx: &mut Tx,
+    role: &Role,
+    after: Option<OrganizationId>,
+) -> Result<Option<OrganizationId>> {
+    let sql = "SELECT m.organization_id FROM (SELECT organization_id FROM membership_roles
+            WHERE tenant_id = $1 AND scope_id = $2 AND role = $3 AND ($4 IS NULL OR organization_id > $4)
+            ORDER BY organization_id LIMIT 1) m
+        UNION SELECT t.organization_id FROM (SELECT organization_id FROM team_roles
+            WHERE tenant_id = $1 AND scope_id = $2 AND role = $3 AND ($4 IS NULL OR organization_id > $4)
+            ORDER BY organization_id LIMIT 1) t
+        ORDER BY organization_id LIMIT 1";
+    let row: Option<(OrganizationId,)> =
+        tx.fetch_optional(sql, args![role.tenant_id, role.scope_id, &role.slug, after]).await?;
+    Ok(row.map(|(id,)| id))
+}
+
+/// The slugs of the tenant's roles, or of an organization's own, as they were created.
+pub async fn by_age(tx: &mut Tx, tenant: TenantId, scope: Uuid) -> Result<Vec<String>> {
+    let sql = "SELECT slug FROM roles WHERE tenant_id = $1 AND scope_id = $2 ORDER BY created_at, slug";
+    let rows: Vec<(String,)> = tx.fetch_all(sql, args![tenant, scope]).await?;
+    Ok(rows.into_iter().map(|(slug,)| slug).collect())
+}
+
+/// The organizations that have roles of their own, and no order of them.
+pub async fn unordered(tx: &mut Tx, tenant: TenantId) -> Result<Vec<OrganizationId>> {
+    let sql = "SELECT o.id FROM organizations o WHERE o.tenant_id = $1 AND o.role_priority = '[]'
+            AND EXISTS (SELECT 1 FROM roles r WHERE r.tenant_id = $1 AND r.scope_id = o.id)
+        ORDER BY o.id";
+    let rows: Vec<(OrganizationId,)> = tx.fetch_all(sql, args![tenant]).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
 /// Deletes a role, and its permissions by reference.

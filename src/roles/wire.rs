@@ -1,6 +1,6 @@
 //! Roles in the contract: in answers and in events.
 
-use super::Role;
+use super::{Effect, Role};
 use crate::{
     etag,
     events::{Change, changed, created, ended},
@@ -20,6 +20,17 @@ impl From<&Role> for pb::Role {
             create_time: Some(role.created_at.into()),
             update_time: Some(role.updated_at.into()),
         }
+    }
+}
+
+pub fn effect(effect: Effect) -> pb::RoleChangeEffect {
+    let Effect { membership, gained, lost } = effect;
+    pb::RoleChangeEffect {
+        organization_id: membership.organization_id.to_string(),
+        membership_id: membership.id.to_string(),
+        user_id: membership.user_id.to_string(),
+        gained,
+        lost,
     }
 }
 

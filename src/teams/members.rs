@@ -1,6 +1,6 @@
 //! Who is in a team.
 
-use super::{Team, get, lock, store, wire};
+use super::{Team, ensure_may_give, get, lock, store, wire};
 use crate::{
     clock::Timestamp,
     context::Ctx,
@@ -68,6 +68,7 @@ pub struct Place {
 pub async fn add_member(ctx: &Ctx, tx: &mut Tx, place: Place, role: TeamMemberRole) -> Result<TeamMember> {
     let Place { organization_id, team_id, membership_id } = place;
     lock(ctx, tx, organization_id, team_id).await?;
+    ensure_may_give(ctx, tx, organization_id, team_id).await?;
     let membership = memberships::get_present(tx, ctx.tenant_id, organization_id, membership_id).await?;
     let member = new(ctx, &membership, team_id, role);
     if !store::insert_member(tx, &member).await? {

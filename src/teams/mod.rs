@@ -4,6 +4,8 @@
 
 mod delete;
 mod members;
+mod replace;
+mod rights;
 mod rpc;
 mod store;
 mod tree;
@@ -13,9 +15,12 @@ pub use delete::delete;
 pub use members::{
     Place, TeamMember, TeamMemberRole, add_member, join, leave_all, list_members, remove_member, update_member,
 };
+pub use replace::replace_role;
+pub use rights::TeamRoles;
 use tree::Tree;
 
 use crate::{
+    authority,
     clock::Timestamp,
     context::Ctx,
     db::{
@@ -23,7 +28,7 @@ use crate::{
         page::{Page, Paged},
     },
     error::{Error, Reason, Result},
-    etag, events,
+    etag, events, grants,
     ids::{OrganizationId, TeamId, TenantId},
     organizations, roles,
 };
@@ -97,7 +102,7 @@ pub struct Update {
 
 /// Creates a team.
 pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<Team> {
-    organizations::lock_for_change(tx, ctx.tenant_id, input.organization_id).await?;
+    organizations::lock_for_change(ctx, tx, input.organization_id).await?;
     if let Some(parent) = input.parent_id {
         get(tx, ctx.tenant_id, input.organization_id, parent).await?;
         Tree::load(tx, ctx.tenant_id, input.organization_id).await?.ensure_child_fits(parent)?;
@@ -162,6 +167,9 @@ pub async fn move_to(
     if let Some(parent) = parent_id {
         get(tx, ctx.tenant_id, organization_id, parent).await?;
         Tree::load(tx, ctx.tenant_id, organization_id).await?.ensure_can_move(id, parent)?;
+        if before.parent_id != parent_id {
+            ensure_may_give(ctx, tx, organization_id, parent).await?; // everybody in it comes below the parent
+        }
     }
     let after = Team { parent_id, ..before.clone() };
     save(ctx, tx, before, after, wire::moved).await
@@ -182,11 +190,27 @@ pub async fn assign_role(
     }
     let mut after = before.clone();
     if !before.roles.0.iter().any(|slug| slug == role) {
+        authority::ensure_may_grant(ctx, tx, Some(organization_id), &[role], &[]).await?;
         store::assign(tx, &before, role).await?;
         after.roles.0.push(role.to_owned());
         after.roles.0.sort();
     }
     save(ctx, tx, before, after, wire::role_assigned).await
+}
+
+/// Fails with `MISSING_PERMISSION` where whoever comes into a team would get what the caller lacks: by its roles or
+/// grants, or by those of the teams above.
+pub async fn ensure_may_give(ctx: &Ctx, tx: &mut Tx, organization_id: OrganizationId, id: TeamId) -> Result<()> {
+    if authority::gives_everything(ctx) {
+        return Ok(());
+    }
+    let carried = store::carried_roles(tx, ctx.tenant_id, organization_id, id).await?;
+    let teams = store::with_ancestors(tx, ctx.tenant_id, organization_id, id).await?;
+    let granted = grants::given_to_teams(tx, ctx.tenant_id, organization_id, &teams).await?;
+    let roles = carried.iter().chain(granted.iter().filter_map(|right| right.role.as_ref()));
+    let roles: Vec<&str> = roles.map(String::as_str).collect();
+    let permissions: Vec<&str> = granted.iter().filter_map(|right| right.permission.as_deref()).collect();
+    authority::ensure_may_grant(ctx, tx, Some(organization_id), &roles, &permissions).await
 }
 
 /// Takes a role from a team. Taking one that is not assigned changes nothing.
@@ -208,7 +232,7 @@ pub async fn revoke_role(
 }
 
 async fn lock(ctx: &Ctx, tx: &mut Tx, organization_id: OrganizationId, id: TeamId) -> Result<Team> {
-    organizations::lock_for_change(tx, ctx.tenant_id, organization_id).await?;
+    organizations::lock_for_change(ctx, tx, organization_id).await?;
     get(tx, ctx.tenant_id, organization_id, id).await
 }
 

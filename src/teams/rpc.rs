@@ -18,7 +18,7 @@ impl TeamService for Service {
         &self,
         request: Request<pb::CreateTeamRequest>,
     ) -> Result<Response<pb::CreateTeamResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         fields.text("name", &request.name, 1..=100);
         fields.text("description", &request.description, 0..=500);
@@ -35,7 +35,7 @@ impl TeamService for Service {
     }
 
     async fn get_team(&self, request: Request<pb::GetTeamRequest>) -> Result<Response<pb::GetTeamResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.team_id);
         fields.done()?;
@@ -47,7 +47,7 @@ impl TeamService for Service {
         &self,
         request: Request<pb::ListTeamsRequest>,
     ) -> Result<Response<pb::ListTeamsResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let organization_id = fields.id("organization_id", &request.organization_id);
         let page = fields.page(request.page_size, &request.page_token, format!("teams {organization_id}"))?;
@@ -63,7 +63,7 @@ impl TeamService for Service {
         &self,
         request: Request<pb::UpdateTeamRequest>,
     ) -> Result<Response<pb::UpdateTeamResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let team = request.team.unwrap_or_default();
         let mask = fields.mask(request.update_mask, &["name", "description"]);
@@ -81,7 +81,7 @@ impl TeamService for Service {
     }
 
     async fn move_team(&self, request: Request<pb::MoveTeamRequest>) -> Result<Response<pb::MoveTeamResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.team_id);
         let parent_id = fields.id_optional("parent_team_id", &request.parent_team_id);
@@ -97,7 +97,7 @@ impl TeamService for Service {
         &self,
         request: Request<pb::DeleteTeamRequest>,
     ) -> Result<Response<pb::DeleteTeamResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.team_id);
         fields.request(&mut ctx, request.request_id);
@@ -114,7 +114,7 @@ impl TeamService for Service {
         &self,
         request: Request<pb::AddTeamMemberRequest>,
     ) -> Result<Response<pb::AddTeamMemberResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let place = read_place(&mut fields, &request.organization_id, &request.team_id, &request.membership_id);
         let role: TeamMemberRole = fields.choice_optional("role", request.role).unwrap_or_default();
@@ -129,7 +129,7 @@ impl TeamService for Service {
         &self,
         request: Request<pb::UpdateTeamMemberRequest>,
     ) -> Result<Response<pb::UpdateTeamMemberResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let place = read_place(&mut fields, &request.organization_id, &request.team_id, &request.membership_id);
         let role: TeamMemberRole = fields.choice("role", request.role);
@@ -144,7 +144,7 @@ impl TeamService for Service {
         &self,
         request: Request<pb::RemoveTeamMemberRequest>,
     ) -> Result<Response<pb::RemoveTeamMemberResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let place = read_place(&mut fields, &request.organization_id, &request.team_id, &request.membership_id);
         fields.request(&mut ctx, request.request_id);
@@ -158,7 +158,7 @@ impl TeamService for Service {
         &self,
         request: Request<pb::ListTeamMembersRequest>,
     ) -> Result<Response<pb::ListTeamMembersResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.team_id);
         let page =
@@ -176,7 +176,7 @@ impl TeamService for Service {
         &self,
         request: Request<pb::AssignTeamRoleRequest>,
     ) -> Result<Response<pb::AssignTeamRoleResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.team_id);
         fields.right_slug("role", &request.role);
@@ -193,7 +193,7 @@ impl TeamService for Service {
         &self,
         request: Request<pb::RevokeTeamRoleRequest>,
     ) -> Result<Response<pb::RevokeTeamRoleResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let (organization_id, id) = read_ids(&mut fields, &request.organization_id, &request.team_id);
         fields.right_slug("role", &request.role);

@@ -2,10 +2,11 @@
 
 use super::{Team, TeamMember};
 use crate::{
+    clock::Timestamp,
     db::{Tx, args},
     error::{Error, Reason, Result},
     ids::{MembershipId, OrganizationId, TeamId, TenantId},
-    roles,
+    roles::{self, Role},
 };
 
 macro_rules! columns {
@@ -100,9 +101,113 @@ pub async fn assign(tx: &mut Tx, team: &Team, role: &str) -> Result<()> {
     tx.execute(sql, args![team.tenant_id, team.organization_id, team.id, scope, role]).await.map(drop)
 }
 
+/// The roles of a team and of the teams above it.
+pub async fn carried_roles(
+    tx: &mut Tx,
+    tenant: TenantId,
+    organization: OrganizationId,
+    id: TeamId,
+) -> Result<Vec<String>> {
+    let sql = "WITH RECURSIVE above (id) AS (
+            SELECT id FROM teams WHERE tenant_id = $1 AND organization_id = $2 AND id = $3
+            UNION
+            SELECT t.parent_id FROM teams t JOIN above a ON a.id = t.id
+            WHERE t.tenant_id = $1 AND t.organization_id = $2 AND t.parent_id IS NOT NULL
+        )
+        SELECT DISTINCT r.role FROM team_roles r JOIN above a ON a.id = r.team_id
+        WHERE r.tenant_id = $1 AND r.organization_id = $2";
+    let rows: Vec<(String,)> = tx.fetch_all(sql, args![tenant, organization, id]).await?;
+    Ok(rows.into_iter().map(|(role,)| role).collect())
+}
+
+/// A team and the teams above it.
+pub async fn with_ancestors(
+    tx: &mut Tx,
+    tenant: TenantId,
+    organization: OrganizationId,
+    id: TeamId,
+) -> Result<Vec<TeamId>> {
+    let sql = "WITH RECURSIVE above (tenant_id, organization_id, id, parent_id) AS (
+            SELECT tenant_id, organization_id, id, parent_id FROM teams
+            WHERE tenant_id = $1 AND organization_id = $2 AND id = $3
+            UNION
+            SELECT t.tenant_id, t.organization_id, t.id, t.parent_id FROM above a
+            JOIN teams t ON t.tenant_id = a.tenant_id AND t.organization_id = a.organization_id AND t.id = a.parent_id
+        )
+        SELECT id FROM above";
+    let rows: Vec<(TeamId,)> = tx.fetch_all(sql, args![tenant, organization, id]).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
 pub async fn revoke(tx: &mut Tx, team: &Team, role: &str) -> Result<()> {
     let sql = "DELETE FROM team_roles WHERE tenant_id = $1 AND organization_id = $2 AND team_id = $3 AND role = $4";
     tx.execute(sql, args![team.tenant_id, team.organization_id, team.id, role]).await.map(drop)
+}
+
+/// Every team that has a role, in all organizations.
+pub async fn with_role(tx: &mut Tx, role: &Role) -> Result<Vec<Team>> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM teams t JOIN team_roles o
+            ON o.tenant_id = t.tenant_id AND o.organization_id = t.organization_id AND o.team_id = t.id
+        WHERE o.tenant_id = $1 AND o.scope_id = $2 AND o.role = $3 ORDER BY t.organization_id, t.id"
+    );
+    tx.fetch_all(sql, args![role.tenant_id, role.scope_id, &role.slug]).await
+}
+
+/// Notes that every team that has a role was changed now.
+pub async fn touch_with_role(tx: &mut Tx, role: &Role, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE teams SET version = version + 1, updated_at = $4 WHERE teams.tenant_id = $1
+        AND (teams.organization_id, teams.id) IN (SELECT o.organization_id, o.team_id FROM team_roles o
+            WHERE o.tenant_id = $1 AND o.scope_id = $2 AND o.role = $3)";
+    tx.execute(sql, args![role.tenant_id, role.scope_id, &role.slug, now]).await.map(drop)
+}
+
+/// Gives another role to every team that has a role and not that one, and counts it as a change.
+pub async fn replace_where_new(tx: &mut Tx, role: &Role, instead: &str) -> Result<()> {
+    let sql = "UPDATE teams SET version = version + 1 WHERE teams.tenant_id = $1
+        AND (teams.organization_id, teams.id) IN (SELECT o.organization_id, o.team_id FROM team_roles o
+            WHERE o.tenant_id = $1 AND o.scope_id = $2 AND o.role = $3)
+        AND NOT EXISTS (SELECT 1 FROM team_roles n WHERE n.tenant_id = $1 AND n.role = $4
+            AND n.organization_id = teams.organization_id AND n.team_id = teams.id)";
+    tx.execute(sql, args![role.tenant_id, role.scope_id, &role.slug, instead]).await?;
+    let sql = "SELECT organization_id, team_id FROM team_roles o
+        WHERE o.tenant_id = $1 AND o.scope_id = $2 AND o.role = $3
+            AND NOT EXISTS (SELECT 1 FROM team_roles n WHERE n.tenant_id = $1 AND n.role = $4
+                AND n.organization_id = o.organization_id AND n.team_id = o.team_id)";
+    let values = args![role.tenant_id, role.scope_id, &role.slug, instead];
+    let rows: Vec<(OrganizationId, TeamId)> = tx.fetch_all(sql, values).await?;
+    let row = |(organization, team): (OrganizationId, TeamId)| {
+        args![role.tenant_id, organization, team, roles::scope(role.tenant_id, organization, instead), instead]
+    };
+    let rows = rows.into_iter().map(row).collect();
+    tx.insert_all("INSERT INTO team_roles (tenant_id, organization_id, team_id, scope_id, role)", rows).await
+}
+
+/// Takes a role from every team that has it.
+pub async fn revoke_everywhere(tx: &mut Tx, role: &Role) -> Result<()> {
+    let sql = "DELETE FROM team_roles WHERE tenant_id = $1 AND scope_id = $2 AND role = $3";
+    tx.execute(sql, args![role.tenant_id, role.scope_id, &role.slug]).await.map(drop)
+}
+
+/// The roles of all teams of an organization.
+pub async fn roles(tx: &mut Tx, tenant: TenantId, organization: OrganizationId) -> Result<Vec<(TeamId, String)>> {
+    let sql = "SELECT team_id, role FROM team_roles WHERE tenant_id = $1 AND organization_id = $2";
+    tx.fetch_all(sql, args![tenant, organization]).await
+}
+
+/// The teams that memberships are in, from one id to another.
+pub async fn places(
+    tx: &mut Tx,
+    tenant: TenantId,
+    organization: OrganizationId,
+    first: MembershipId,
+    last: MembershipId,
+) -> Result<Vec<(MembershipId, TeamId)>> {
+    let sql = "SELECT membership_id, team_id FROM team_members
+        WHERE tenant_id = $1 AND organization_id = $2 AND membership_id >= $3 AND membership_id <= $4";
+    tx.fetch_all(sql, args![tenant, organization, first, last]).await
 }
 
 /// False where the membership is in the team already.

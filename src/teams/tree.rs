@@ -22,7 +22,7 @@ impl Tree {
     }
 
     /// A team and all its ancestors, from below.
-    fn path(&self, id: TeamId) -> impl Iterator<Item = TeamId> {
+    pub fn path(&self, id: TeamId) -> impl Iterator<Item = TeamId> {
         std::iter::successors(Some(id), |id| self.0.get(id).copied().flatten()).take(self.0.len())
     }
 

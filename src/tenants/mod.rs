@@ -8,13 +8,13 @@ use crate::{
     clock::Timestamp,
     context::Ctx,
     db::{
-        FromRow, Tx,
+        FromRow, Json, Tx, Type,
         page::{Page, Paged},
     },
     error::{Error, Reason, Result},
-    events,
+    events::{self, Change},
     ids::TenantId,
-    roles,
+    permissions, roles,
 };
 
 /// The slug of the tenant that a fresh installation has.
@@ -29,12 +29,38 @@ pub struct Tenant {
     pub slug: String,
     /// For people.
     pub display_name: String,
+    /// What several roles of one member amount to.
+    pub role_mode: RoleMode,
+    /// The role of whoever is given none, where the organization has no default of its own.
+    pub default_role: String,
+    /// All roles of the tenant, the highest first.
+    pub role_priority: Json<Vec<String>>,
     /// Counts its changes.
     pub version: i64,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+/// What several roles of one member amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum RoleMode {
+    /// They add up.
+    Union,
+    /// The one of highest priority counts.
+    HighestPriority,
+}
+
+impl RoleMode {
+    /// As it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Union => "union",
+            Self::HighestPriority => "highest_priority",
+        }
+    }
 }
 
 /// A tenant to create.
@@ -57,20 +83,26 @@ pub struct Update {
     pub slug: Option<String>,
     /// A new name.
     pub display_name: Option<String>,
+    /// What several roles of one member are to amount to.
+    pub role_mode: Option<RoleMode>,
 }
 
-/// Creates a tenant with its built-in roles. `ctx` is of the tenant itself, whose id is made beforehand.
+/// Creates a tenant with Roster's own permissions and its built-in roles. `ctx` is of the tenant itself, whose id is made beforehand.
 pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<Tenant> {
     let tenant = Tenant {
         id: ctx.tenant_id,
         slug: input.slug.clone(),
         display_name: input.display_name.clone(),
+        role_mode: RoleMode::Union,
+        default_role: roles::DEFAULT.to_owned(),
+        role_priority: Json(roles::built_in_priority()),
         version: 1,
         created_at: ctx.now,
         updated_at: ctx.now,
     };
     store::insert(tx, &tenant).await?;
     let mut changes = vec![wire::created(&tenant)];
+    changes.extend(permissions::create_built_in(ctx, tx).await?.changes);
     changes.extend(roles::create_built_in(ctx, tx).await?);
     events::append(ctx, tx, changes).await?;
     Ok(tenant)
@@ -79,6 +111,12 @@ pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<Tenant> {
 /// One tenant. Fails with `TENANT_NOT_FOUND`.
 pub async fn get(tx: &mut Tx, id: TenantId) -> Result<Tenant> {
     store::get(tx, id).await?.ok_or_else(not_found)
+}
+
+/// A tenant, locked against other writers until the transaction ends: for a change of what belongs to it and to no
+/// organization, where a rule is about all of that.
+pub async fn lock(tx: &mut Tx, id: TenantId) -> Result<Tenant> {
+    store::lock(tx, id).await?.ok_or_else(not_found)
 }
 
 /// The tenant with this slug.
@@ -94,19 +132,32 @@ pub async fn list(tx: &mut Tx, page: &Page) -> Result<Paged<Tenant>> {
 
 /// Changes a tenant. `ctx` is of the tenant itself.
 pub async fn update(ctx: &Ctx, tx: &mut Tx, input: &Update) -> Result<Tenant> {
-    let before = store::lock(tx, input.id).await?.ok_or_else(not_found)?;
+    let before = lock(tx, input.id).await?;
     crate::etag::ensure(before.version, &input.etag)?;
     let mut after = before.clone();
     after.slug = input.slug.clone().unwrap_or(after.slug);
     after.display_name = input.display_name.clone().unwrap_or(after.display_name);
-    if after == before {
-        return Ok(before);
+    after.role_mode = input.role_mode.unwrap_or(after.role_mode);
+    let (after, change) = save(ctx, tx, &before, after).await?;
+    events::append(ctx, tx, change.into_iter().collect()).await?;
+    Ok(after)
+}
+
+/// Stores what differs of a locked tenant; the change is the caller's to append.
+pub async fn save(ctx: &Ctx, tx: &mut Tx, before: &Tenant, mut after: Tenant) -> Result<(Tenant, Option<Change>)> {
+    if after == *before {
+        return Ok((after, None));
     }
     after.version += 1;
     after.updated_at = ctx.now;
     store::update(tx, &after).await?;
-    events::append(ctx, tx, vec![wire::updated(&before, &after)]).await?;
-    Ok(after)
+    let change = wire::updated(before, &after);
+    Ok((after, Some(change)))
+}
+
+/// Tenants that lack something that every tenant has: of a version from before.
+pub async fn incomplete(tx: &mut Tx) -> Result<Vec<TenantId>> {
+    store::incomplete(tx, i64::try_from(permissions::OWN.len()).unwrap_or(i64::MAX)).await
 }
 
 fn not_found() -> Error {

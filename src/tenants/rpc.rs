@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Create, Update};
+use super::{Create, Update, wire};
 use crate::{
     error::Result,
     fields::Fields,
@@ -18,7 +18,7 @@ impl TenantService for Service {
         &self,
         request: Request<pb::CreateTenantRequest>,
     ) -> Result<Response<pb::CreateTenantResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         fields.slug("slug", &request.slug);
         fields.text("display_name", &request.display_name, 0..=200);
@@ -36,7 +36,7 @@ impl TenantService for Service {
         &self,
         request: Request<pb::GetTenantRequest>,
     ) -> Result<Response<pb::GetTenantResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id = fields.id_optional("tenant_id", &request.tenant_id).unwrap_or(ctx.tenant_id);
         fields.done()?;
@@ -48,7 +48,7 @@ impl TenantService for Service {
         &self,
         request: Request<pb::ListTenantsRequest>,
     ) -> Result<Response<pb::ListTenantsResponse>, Status> {
-        let (_, request) = self.open(request)?;
+        let (_, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let page = fields.page(request.page_size, &request.page_token, "tenants")?;
         fields.done()?;
@@ -63,16 +63,17 @@ impl TenantService for Service {
         &self,
         request: Request<pb::UpdateTenantRequest>,
     ) -> Result<Response<pb::UpdateTenantResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let tenant = request.tenant.unwrap_or_default();
-        let mask = fields.mask(request.update_mask, &["slug", "display_name"]);
+        let mask = fields.mask(request.update_mask, &["slug", "display_name", "role_mode"]);
         let input = fields.within("tenant", |fields| {
             let id = fields.id("tenant_id", &tenant.tenant_id);
             let slug = mask.take("slug", tenant.slug).inspect(|slug| fields.slug("slug", slug));
             let display_name = mask.take("display_name", tenant.display_name);
             display_name.iter().for_each(|name| fields.text("display_name", name, 1..=200));
-            Update { id, etag: tenant.etag, slug, display_name }
+            let role_mode = mask.take("role_mode", tenant.role_mode).map(|mode| fields.choice("role_mode", mode));
+            Update { id, etag: tenant.etag, slug, display_name, role_mode: role_mode.and_then(wire::role_mode) }
         });
         fields.request(&mut ctx, request.request_id);
         fields.done()?;

@@ -9,15 +9,18 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "id, slug, display_name, version, created_at, updated_at"
+        "id, slug, display_name, role_mode, default_role, role_priority, version, created_at, updated_at"
     };
 }
 
 pub async fn insert(tx: &mut Tx, tenant: &Tenant) -> Result<()> {
-    let sql = "INSERT INTO tenants (id, slug, display_name, sequence, version, created_at, updated_at)
-        VALUES ($1, $2, $3, 0, $4, $5, $6)";
-    let Tenant { id, slug, display_name, version, created_at, updated_at } = tenant;
-    let values = args![*id, slug, display_name, *version, *created_at, *updated_at];
+    let sql =
+        concat!("INSERT INTO tenants (", columns!(), ", sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)");
+    let Tenant { id, slug, display_name, role_mode, default_role, role_priority, version, .. } = tenant;
+    let role_priority = serde_json::json!(role_priority.0);
+    let (created_at, updated_at) = (tenant.created_at, tenant.updated_at);
+    let mode = role_mode.as_str();
+    let values = args![*id, slug, display_name, mode, default_role, role_priority, *version, created_at, updated_at];
     tx.execute_unique(sql, values, slug_taken).await.map(drop)
 }
 
@@ -39,10 +42,24 @@ pub async fn list(tx: &mut Tx, after: Option<TenantId>, limit: i64) -> Result<Ve
 }
 
 pub async fn update(tx: &mut Tx, tenant: &Tenant) -> Result<()> {
-    let sql = "UPDATE tenants SET slug = $2, display_name = $3, version = $4, updated_at = $5 WHERE id = $1";
-    let Tenant { id, slug, display_name, version, updated_at, .. } = tenant;
-    let values = args![*id, slug, display_name, *version, *updated_at];
+    let sql = "UPDATE tenants SET slug = $2, display_name = $3, role_mode = $4, default_role = $5, role_priority = $6,
+            version = $7, updated_at = $8
+        WHERE id = $1";
+    let Tenant { id, slug, display_name, role_mode, default_role, role_priority, version, updated_at, .. } = tenant;
+    let role_priority = serde_json::json!(role_priority.0);
+    let mode = role_mode.as_str();
+    let values = args![*id, slug, display_name, mode, default_role, role_priority, *version, *updated_at];
     tx.execute_unique(sql, values, slug_taken).await.map(drop)
+}
+
+/// Tenants without an order of roles, or with fewer permissions of Roster's own than there are.
+pub async fn incomplete(tx: &mut Tx, own_permissions: i64) -> Result<Vec<TenantId>> {
+    let sql = "SELECT t.id FROM tenants t
+        WHERE t.role_priority = '[]'
+            OR (SELECT COUNT(*) FROM permissions p WHERE p.tenant_id = t.id AND p.built_in) < $1
+        ORDER BY t.id";
+    let rows: Vec<(TenantId,)> = tx.fetch_all(sql, args![own_permissions]).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
 fn slug_taken() -> Error {

@@ -1,6 +1,6 @@
 //! Tenants in the contract: in answers and in events.
 
-use super::Tenant;
+use super::{RoleMode, Tenant};
 use crate::{
     etag,
     events::{Change, changed, created},
@@ -16,7 +16,28 @@ impl From<&Tenant> for pb::Tenant {
             etag: etag::of(tenant.version),
             create_time: Some(tenant.created_at.into()),
             update_time: Some(tenant.updated_at.into()),
+            role_mode: pb::RoleMode::from(tenant.role_mode).into(),
+            default_role: tenant.default_role.clone(),
+            role_priority: tenant.role_priority.0.clone(),
         }
+    }
+}
+
+impl From<RoleMode> for pb::RoleMode {
+    fn from(mode: RoleMode) -> Self {
+        match mode {
+            RoleMode::Union => Self::Union,
+            RoleMode::HighestPriority => Self::HighestPriority,
+        }
+    }
+}
+
+/// The mode that an update names.
+pub fn role_mode(mode: pb::RoleMode) -> Option<RoleMode> {
+    match mode {
+        pb::RoleMode::Unspecified => None,
+        pb::RoleMode::Union => Some(RoleMode::Union),
+        pb::RoleMode::HighestPriority => Some(RoleMode::HighestPriority),
     }
 }
 

@@ -3,15 +3,17 @@
 use super::{Status, User, not_found, store, wire};
 use crate::{context::Ctx, db::Tx, error::Result, events, events::Change, ids::UserId, memberships};
 
-/// Removes a user for good. Fails with `LAST_OWNER` where an organization would lose its last active owner.
+/// Removes a user for good; their identities become free. Fails with `LAST_OWNER` where an organization would lose its
+/// last active owner.
 pub async fn delete(ctx: &Ctx, tx: &mut Tx, id: UserId) -> Result<User> {
-    memberships::lock_all_of(tx, ctx.tenant_id, id).await?;
+    memberships::lock_all_of(ctx, tx, id).await?;
     let before = store::lock(tx, ctx.tenant_id, id).await?.ok_or_else(not_found)?;
     if before.status == Status::Removed {
         return Ok(before);
     }
     memberships::ensure_owners_without(tx, ctx.tenant_id, id).await?;
     let ended = memberships::end_all_of_user(ctx, tx, id).await?;
+    store::delete_identities_of(tx, ctx.tenant_id, id).await?;
     let after = store::set_status(tx, &before, Status::Removed, ctx.now).await?;
     let mut changes = vec![wire::deleted(&before, &after)];
     changes.extend(ended.into_iter().map(Change::cascaded));

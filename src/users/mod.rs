@@ -1,6 +1,7 @@
 //! Users: persons and services known in a tenant.
 
 mod delete;
+mod identities;
 mod rpc;
 mod store;
 mod suspend;
@@ -9,6 +10,8 @@ mod wire;
 use std::collections::BTreeMap;
 
 pub use delete::delete;
+pub use identities::{Identities, Identity, find_by_identity, link, unlink};
+pub use rpc::read_identity;
 pub use suspend::{reactivate, suspend};
 
 use crate::{
@@ -44,6 +47,9 @@ pub struct User {
     pub status: Status,
     /// Whatever the application keeps here.
     pub metadata: Json<BTreeMap<String, String>>,
+    /// The accounts that are linked to them, ordered.
+    #[sqlx(try_from = "String")]
+    pub identities: Identities,
     /// Counts its changes.
     pub version: i64,
     /// When it was created.
@@ -112,6 +118,8 @@ pub enum Key {
     Email(Email),
     /// The application's own id.
     ExternalId(String),
+    /// An account that is linked to them.
+    Identity(Identity),
 }
 
 /// Creates a user.
@@ -161,6 +169,7 @@ fn new(ctx: &Ctx, input: &Create) -> User {
         external_id: input.external_id.clone(),
         status: Status::Active,
         metadata: Json(input.metadata.clone()),
+        identities: Identities::default(),
         version: 1,
         created_at: ctx.now,
         updated_at: ctx.now,
@@ -173,9 +182,9 @@ pub async fn get(tx: &mut Tx, tenant_id: TenantId, id: UserId) -> Result<User> {
 }
 
 /// One user other than a removed one, locked until the transaction ends: who is about to become a member or an owner
-/// is not removed or suspended meanwhile.
+/// is not removed or suspended meanwhile. (Their identities may be as they were before the lock.)
 pub async fn hold(tx: &mut Tx, tenant_id: TenantId, id: UserId) -> Result<User> {
-    let user = store::lock(tx, tenant_id, id).await?;
+    let user = store::hold(tx, tenant_id, id).await?;
     user.filter(|user| user.status != Status::Removed).ok_or_else(not_found)
 }
 
@@ -184,6 +193,7 @@ pub async fn lookup(tx: &mut Tx, tenant_id: TenantId, key: &Key) -> Result<User>
     let user = match key {
         Key::Email(email) => store::find_by_email(tx, tenant_id, &email.key).await?,
         Key::ExternalId(id) => store::find_by_external_id(tx, tenant_id, id).await?,
+        Key::Identity(identity) => store::find_by_identity(tx, tenant_id, identity).await?,
     };
     user.ok_or_else(not_found)
 }

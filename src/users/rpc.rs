@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Create, Key, Update, wire};
+use super::{Create, Identity, Key, Update, wire};
 use crate::{
     error::Result,
     fields::Fields,
@@ -19,7 +19,7 @@ impl UserService for Service {
         &self,
         request: Request<pb::CreateUserRequest>,
     ) -> Result<Response<pb::CreateUserResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let email = fields.email("email", &request.email);
         fields.text("display_name", &request.display_name, 0..=200);
@@ -33,7 +33,7 @@ impl UserService for Service {
     }
 
     async fn get_user(&self, request: Request<pb::GetUserRequest>) -> Result<Response<pb::GetUserResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id = fields.id("user_id", &request.user_id);
         fields.done()?;
@@ -45,7 +45,7 @@ impl UserService for Service {
         &self,
         request: Request<pb::LookupUserRequest>,
     ) -> Result<Response<pb::LookupUserResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let key = match request.key {
             Some(lookup_user_request::Key::Email(email)) => Some(Key::Email(fields.email("email", &email))),
@@ -53,8 +53,11 @@ impl UserService for Service {
                 fields.text("external_id", &id, 1..=200);
                 Some(Key::ExternalId(id))
             }
+            Some(lookup_user_request::Key::Identity(identity)) => {
+                Some(Key::Identity(read_identity(&mut fields, Some(identity))))
+            }
             None => {
-                fields.wrong("key", "required: email or external_id");
+                fields.wrong("key", "required: email, external_id or identity");
                 None
             }
         };
@@ -72,7 +75,7 @@ impl UserService for Service {
         &self,
         request: Request<pb::ListUsersRequest>,
     ) -> Result<Response<pb::ListUsersResponse>, Status> {
-        let (ctx, request) = self.open(request)?;
+        let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let status = wire::status(fields.choice_optional("status", request.status));
         let page = fields.page(request.page_size, &request.page_token, format!("users {status:?}"))?;
@@ -88,7 +91,7 @@ impl UserService for Service {
         &self,
         request: Request<pb::UpdateUserRequest>,
     ) -> Result<Response<pb::UpdateUserResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let user = request.user.unwrap_or_default();
         let mask = fields.mask(request.update_mask, &UPDATABLE);
@@ -114,7 +117,7 @@ impl UserService for Service {
         &self,
         request: Request<pb::SuspendUserRequest>,
     ) -> Result<Response<pb::SuspendUserResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id = fields.id("user_id", &request.user_id);
         fields.reason(&mut ctx, request.reason);
@@ -128,7 +131,7 @@ impl UserService for Service {
         &self,
         request: Request<pb::ReactivateUserRequest>,
     ) -> Result<Response<pb::ReactivateUserResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id = fields.id("user_id", &request.user_id);
         fields.reason(&mut ctx, request.reason);
@@ -142,7 +145,7 @@ impl UserService for Service {
         &self,
         request: Request<pb::DeleteUserRequest>,
     ) -> Result<Response<pb::DeleteUserResponse>, Status> {
-        let (mut ctx, request) = self.open(request)?;
+        let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let id = fields.id("user_id", &request.user_id);
         fields.reason(&mut ctx, request.reason);
@@ -151,4 +154,46 @@ impl UserService for Service {
         let (user, revision) = self.write(ctx.tenant_id, async move |tx| users::delete(&ctx, tx, id).await).await?;
         Ok(Response::new(pb::DeleteUserResponse { user: Some((&user).into()), revision }))
     }
+
+    async fn link_identity(
+        &self,
+        request: Request<pb::LinkIdentityRequest>,
+    ) -> Result<Response<pb::LinkIdentityResponse>, Status> {
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let id = fields.id("user_id", &request.user_id);
+        let identity = read_identity(&mut fields, request.identity);
+        fields.reason(&mut ctx, request.reason);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let (user, revision) =
+            self.write(ctx.tenant_id, async move |tx| users::link(&ctx, tx, id, &identity).await).await?;
+        Ok(Response::new(pb::LinkIdentityResponse { user: Some((&user).into()), revision }))
+    }
+
+    async fn unlink_identity(
+        &self,
+        request: Request<pb::UnlinkIdentityRequest>,
+    ) -> Result<Response<pb::UnlinkIdentityResponse>, Status> {
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let id = fields.id("user_id", &request.user_id);
+        let identity = read_identity(&mut fields, request.identity);
+        fields.reason(&mut ctx, request.reason);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let (user, revision) =
+            self.write(ctx.tenant_id, async move |tx| users::unlink(&ctx, tx, id, &identity).await).await?;
+        Ok(Response::new(pb::UnlinkIdentityResponse { user: Some((&user).into()), revision }))
+    }
+}
+
+/// Reads an account: `iss` and `sub` as its tokens have them.
+pub fn read_identity(fields: &mut Fields, identity: Option<pb::Identity>) -> Identity {
+    let pb::Identity { issuer, subject } = identity.unwrap_or_default();
+    fields.within("identity", |fields| {
+        fields.text("issuer", &issuer, 1..=500);
+        fields.text("subject", &subject, 1..=255);
+    });
+    Identity { issuer, subject }
 }

@@ -12,7 +12,7 @@ use crate::{
 
 /// Denies a user everywhere at once. Fails with `LAST_OWNER` where an organization would lose its last active owner.
 pub async fn suspend(ctx: &Ctx, tx: &mut Tx, id: UserId) -> Result<User> {
-    memberships::lock_owned_by(tx, ctx.tenant_id, id).await?;
+    memberships::lock_owned_by(ctx, tx, id).await?;
     let before = store::lock(tx, ctx.tenant_id, id).await?.ok_or_else(not_found)?;
     match before.status {
         Status::Active => {}

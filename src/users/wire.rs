@@ -1,6 +1,6 @@
 //! Users in the contract: in answers and in events.
 
-use super::{Status, User};
+use super::{Identity, Status, User};
 use crate::{
     etag,
     events::{Change, changed, created},
@@ -19,7 +19,14 @@ impl From<&User> for pb::User {
             etag: etag::of(user.version),
             create_time: Some(user.created_at.into()),
             update_time: Some(user.updated_at.into()),
+            identities: user.identities.0.iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<&Identity> for pb::Identity {
+    fn from(identity: &Identity) -> Self {
+        Self { issuer: identity.issuer.clone(), subject: identity.subject.clone() }
     }
 }
 
@@ -65,4 +72,12 @@ pub fn reactivated(before: &User, after: &User) -> Change {
 
 pub fn deleted(before: &User, after: &User) -> Change {
     change(after, changed!(UserDeleted, before, after))
+}
+
+pub fn identity_linked(before: &User, after: &User) -> Change {
+    change(after, changed!(UserIdentityLinked, before, after))
+}
+
+pub fn identity_unlinked(before: &User, after: &User) -> Change {
+    change(after, changed!(UserIdentityUnlinked, before, after))
 }

@@ -99,7 +99,7 @@ async fn write(db: Db, tenant: TenantId, organizations: Vec<OrganizationId>, wri
         let ctx = Ctx::local(tenant, Actor::system(), Clock::system().now());
         let outcome = db
             .write(async move |tx| {
-                let organization = organizations::lock(tx, ctx.tenant_id, id).await?;
+                let organization = organizations::lock(&ctx, tx, id).await?;
                 match organization.status {
                     organizations::Status::Active => organizations::suspend(&ctx, tx, id).await?,
                     _ => organizations::reactivate(&ctx, tx, id).await?,

@@ -1,4 +1,13 @@
-//! Check and BatchCheck, over gRPC.
+//! Check and its kin, over gRPC.
+
+mod budget;
+mod explain;
+mod freshness;
+mod inheritance;
+mod limits;
+mod policies;
+mod stream;
+mod subjects;
 
 use std::time::Duration;
 
@@ -46,15 +55,87 @@ impl House {
 
     /// The reason of Check's answer.
     async fn check(&self, permission: &str, resource: Option<&str>) -> String {
-        let mut request = json!({"userId": self.user, "permission": permission});
+        let mut request = json!({"permission": permission});
         if let Some(id) = resource {
-            request["resource"] = json!({"type": "doc", "id": id});
+            request["resource"] = doc(id);
+        }
+        self.ask(request).await
+    }
+
+    /// The reason of Check's answer to this question, which is about the member where it does not say about whom.
+    async fn ask(&self, mut request: Value) -> String {
+        if request["identity"].is_null() && request["userId"].is_null() {
+            request["userId"] = json!(self.user);
         }
         let answer = self.call("AuthorizationService/Check", request).await;
         let reason = text(&answer["reason"]);
-        assert_eq!(answer["allowed"], ["CHECK_REASON_ROLE", "CHECK_REASON_GRANT"].contains(&reason.as_str()));
+        let allowing = ["CHECK_REASON_ROLE", "CHECK_REASON_GRANT", "CHECK_REASON_POLICY_PERMIT"];
+        assert_eq!(answer["allowed"], allowing.contains(&reason.as_str()));
         reason.strip_prefix("CHECK_REASON_").unwrap().to_owned()
     }
+
+    /// A request about this organization that is refused.
+    async fn refused(&self, method: &str, mut request: Value, reason: &str) -> tonic::Status {
+        request["organizationId"] = json!(self.organization);
+        self.caller.refused(method, request, reason).await
+    }
+
+    async fn assign(&self, role: &str) {
+        let assign = json!({"membershipId": self.membership, "role": role});
+        self.call("MembershipService/AssignRole", assign).await;
+    }
+
+    async fn team(&self, name: &str, parent: Option<&str>) -> String {
+        let team = json!({"name": name, "parentTeamId": parent.unwrap_or_default()});
+        text(&self.call("TeamService/CreateTeam", team).await["team"]["teamId"])
+    }
+
+    /// Teams in each other, the top one first, with the member in the last one.
+    async fn tower(&self, depth: usize) -> Vec<String> {
+        let mut tower: Vec<String> = Vec::new();
+        for level in 0..depth {
+            tower.push(self.team(&format!("level {level}"), tower.last().map(String::as_str)).await);
+        }
+        let place = json!({"teamId": tower[depth - 1], "membershipId": self.membership});
+        self.call("TeamService/AddTeamMember", place).await;
+        tower
+    }
+
+    /// Documents in each other, the top one first: `{name} 0`, `{name} 1`, …
+    async fn chain(&self, name: &str, depth: usize) -> Vec<String> {
+        let ids: Vec<String> = (0..depth).map(|level| format!("{name} {level}")).collect();
+        for (level, id) in ids.iter().enumerate() {
+            let mut put = json!({"resource": doc(id)});
+            if level > 0 {
+                put["parent"] = doc(&ids[level - 1]);
+            }
+            self.call("GrantService/PutResource", put).await;
+        }
+        ids
+    }
+
+    async fn grant(&self, principal: Value, id: &str, mut right: Value) -> Value {
+        right["principal"] = principal;
+        right["resource"] = doc(id);
+        self.call("GrantService/SetGrant", right).await["grant"].clone()
+    }
+
+    /// Puts a policy of this organization, or of the tenant where the scope is empty.
+    async fn put_policy(&self, scope: &str, name: &str, text: &str) {
+        let policy = json!({"organizationId": scope, "name": name, "text": text});
+        self.caller.call("PolicyService/PutPolicy", json!({"policy": policy})).await;
+    }
+
+    /// The tenant's mode: `UNION`, `HIGHEST_PRIORITY`.
+    async fn set_mode(&self, mode: &str) {
+        let tenant = self.caller.call("TenantService/GetTenant", json!({})).await;
+        let tenant = json!({"tenantId": tenant["tenant"]["tenantId"], "roleMode": format!("ROLE_MODE_{mode}")});
+        self.caller.call("TenantService/UpdateTenant", json!({"tenant": tenant, "updateMask": "roleMode"})).await;
+    }
+}
+
+fn doc(id: &str) -> Value {
+    json!({"type": "doc", "id": id})
 }
 
 on_both_engines! {

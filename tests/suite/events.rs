@@ -14,7 +14,7 @@ on_both_engines! {
             let create = json!({"slug": format!("org-{index}"), "initialOwners": [{"email": format!("u{index}@example.com")}]});
             server.root.call("OrganizationService/CreateOrganization", create).await;
         }
-        let all = 7 + 1 + 30 * 3;
+        let all = 1 + roster::permissions::OWN.len() + 6 + 1 + 30 * 3; // the tenant, its permissions, its roles, the first key
         let mut events = Vec::new();
         for _ in 0..100 {
             events = server.root.list("EventService/ListEvents", json!({"pageSize": 7}), "events").await;

@@ -31,6 +31,18 @@ const LIFE: &[(&str, &str, &str, &[&str])] = &[
     ),
     ("UserService/SuspendUser", r#"{"userId": "$user", "reason": "R"}"#, "user.suspended", &["status"]),
     ("UserService/ReactivateUser", r#"{"userId": "$user", "reason": "R"}"#, "user.reactivated", &["status"]),
+    (
+        "UserService/LinkIdentity",
+        r#"{"userId": "$user", "identity": {"issuer": "https://idp.example", "subject": "7"}, "reason": "R"}"#,
+        "user.identity_linked",
+        &["identities"],
+    ),
+    (
+        "UserService/UnlinkIdentity",
+        r#"{"userId": "$user", "identity": {"issuer": "https://idp.example", "subject": "7"}, "reason": "R"}"#,
+        "user.identity_unlinked",
+        &["identities"],
+    ),
     ("RoleService/CreatePermission", r#"{"slug": "docs:read"}"#, "permission.created", &[]),
     (
         "RoleService/UpdatePermission",
@@ -174,6 +186,44 @@ const LIFE: &[(&str, &str, &str, &[&str])] = &[
         &["end_time"],
     ),
     ("GrantService/RevokeGrant", r#"{"organizationId": "$organization", "grantId": "$grant"}"#, "grant.revoked", &[]),
+    (
+        "GrantService/PutResource",
+        r#"{"organizationId": "$organization", "resource": {"type": "doc", "id": "a/b"}}"#,
+        "resource.created",
+        &[],
+    ),
+    (
+        "GrantService/PutResource",
+        r#"{"organizationId": "$organization", "resource": {"type": "doc", "id": "c"},
+            "parent": {"type": "doc", "id": "a/b"}}"#,
+        "resource.created",
+        &[],
+    ),
+    (
+        "GrantService/PutResource",
+        r#"{"organizationId": "$organization", "resource": {"type": "doc", "id": "c"}}"#,
+        "resource.moved",
+        &["parent"],
+    ),
+    (
+        "GrantService/DeleteResource",
+        r#"{"organizationId": "$organization", "resource": {"type": "doc", "id": "c"}}"#,
+        "resource.deleted",
+        &[],
+    ),
+    (
+        "PolicyService/PutPolicy",
+        r#"{"policy": {"organizationId": "$organization", "name": "p", "text": "permit (principal, action, resource);"}}"#,
+        "policy.created",
+        &[],
+    ),
+    (
+        "PolicyService/PutPolicy",
+        r#"{"policy": {"organizationId": "$organization", "name": "p", "text": "forbid (principal, action, resource);"}}"#,
+        "policy.updated",
+        &["text", "effect"],
+    ),
+    ("PolicyService/DeletePolicy", r#"{"organizationId": "$organization", "name": "p"}"#, "policy.deleted", &[]),
     ("TeamService/DeleteTeam", r#"{"organizationId": "$organization", "teamId": "$team"}"#, "team.deleted", &[]),
     (
         "MembershipService/RemoveMember",
@@ -220,7 +270,8 @@ on_both_engines! {
         let events = there.events(&text(&tenant["tenantId"])).await;
         let types: Vec<_> = events.iter().map(|event| text(&event["type"])).collect();
         assert_eq!(types[0], "tenant.created");
-        assert!(types.len() == 7 && types[1..].iter().all(|name| name == "role.created"));
+        let count = |name: &str| types.iter().filter(|found| *found == name).count();
+        assert_eq!((types.len(), count("permission.created"), count("role.created")), (30, 23, 6));
         assert!(events.iter().all(|event| event["requestId"] == "req-1"
             && event["correlationId"] == events[0]["eventId"] && event["tenantId"] == tenant["tenantId"]));
         let roles = there.list("RoleService/ListRoles", json!({}), "roles").await;
@@ -261,11 +312,16 @@ on_both_engines! {
         let same = server.root.call("TenantService/UpdateTenant", update(json!({"slug": "beta"}), "slug")).await;
         assert_eq!(same["tenant"], changed["tenant"], "what changes nothing moves no time");
         let name = ("displayName", "tenant.display_name");
-        for (mask, field) in [("", "update_mask"), ("createTime", "update_mask"), name] {
+        let mode = ("roleMode", "tenant.role_mode");
+        for (mask, field) in [("", "update_mask"), ("createTime,defaultRole", "update_mask"), name, mode] {
             let request = update(json!({}), mask);
             let status = server.root.refused("TenantService/UpdateTenant", request, "INVALID_REQUEST").await;
-            assert_eq!(bad_fields(&status), [field], "{mask:?}");
+            assert!(bad_fields(&status).iter().all(|named| named == field), "{mask:?}");
         }
+        assert_eq!(tenant["roleMode"], "ROLE_MODE_UNION");
+        let highest = update(json!({"roleMode": "ROLE_MODE_HIGHEST_PRIORITY"}), "roleMode");
+        let changed = server.root.call("TenantService/UpdateTenant", highest).await;
+        assert_eq!(changed["tenant"]["roleMode"], "ROLE_MODE_HIGHEST_PRIORITY");
     }
 
     async fn all_tenants_are_listed_once(server) {

@@ -221,3 +221,62 @@ on_both_engines! {
         server.root.refused("OrganizationService/ListOrganizations", elsewhere, "INVALID_PAGE_TOKEN").await;
     }
 }
+
+/// A request about an account of a user.
+fn account(user: &Value, subject: &str) -> Value {
+    json!({"userId": user["userId"], "identity": {"issuer": "https://idp.example", "subject": subject}})
+}
+
+on_both_engines! {
+    async fn a_user_is_found_by_the_accounts_that_are_linked_to_them(server) {
+        let create = |email: &str| json!({"email": email});
+        let ada = server.root.call("UserService/CreateUser", create("ada@example.com")).await["user"].clone();
+        let bo = server.root.call("UserService/CreateUser", create("bo@example.com")).await["user"].clone();
+        let lookup = |subject: &str| json!({"identity": account(&ada, subject)["identity"]});
+        server.root.refused("UserService/LookupUser", lookup("1"), "USER_NOT_FOUND").await;
+        let linked = server.root.call("UserService/LinkIdentity", account(&ada, "1")).await["user"].clone();
+        assert_eq!(linked["identities"], json!([account(&ada, "1")["identity"]]));
+        assert_ne!(linked["etag"], ada["etag"]);
+        assert_eq!(server.root.call("UserService/LookupUser", lookup("1")).await["user"], linked);
+        let again = server.root.call("UserService/LinkIdentity", account(&ada, "1")).await["user"].clone();
+        assert_eq!(again, linked, "what changes nothing moves no time");
+        let more = server.root.call("UserService/LinkIdentity", account(&ada, "0, \"é\" #")).await["user"].clone();
+        assert_eq!(more["identities"][0]["subject"], "0, \"é\" #", "in order");
+        server.root.refused("UserService/LinkIdentity", account(&bo, "1"), "IDENTITY_TAKEN").await;
+        server.root.refused("UserService/UnlinkIdentity", account(&bo, "1"), "IDENTITY_NOT_FOUND").await;
+        let left = server.root.call("UserService/UnlinkIdentity", account(&ada, "1")).await["user"].clone();
+        assert_eq!(left["identities"].as_array().unwrap().len(), 1);
+        server.root.refused("UserService/LookupUser", lookup("1"), "USER_NOT_FOUND").await;
+        server.root.refused("UserService/UnlinkIdentity", account(&ada, "1"), "IDENTITY_NOT_FOUND").await;
+        server.root.call("UserService/LinkIdentity", account(&bo, "1")).await;
+        server.stranger().await.refused("UserService/LookupUser", lookup("1"), "USER_NOT_FOUND").await;
+    }
+
+    async fn the_end_of_a_user_ends_their_accounts(server) {
+        let create = |email: &str| json!({"email": email});
+        let ada = server.root.call("UserService/CreateUser", create("ada@example.com")).await["user"].clone();
+        server.root.call("UserService/LinkIdentity", account(&ada, "1")).await;
+        let gone = server.root.call("UserService/DeleteUser", json!({"userId": ada["userId"]})).await["user"].clone();
+        assert_eq!(gone["identities"], json!([]));
+        server.root.refused("UserService/LinkIdentity", account(&ada, "2"), "ILLEGAL_TRANSITION").await;
+        let tenant = server.root.call("TenantService/GetTenant", json!({})).await;
+        let events = server.root.events(tenant["tenant"]["tenantId"].as_str().unwrap()).await;
+        let deleted = &events.last().unwrap()["userDeleted"];
+        assert_eq!(deleted["before"]["identities"][0]["subject"], "1");
+        assert_eq!(deleted["after"]["identities"], json!([]));
+        let bo = server.root.call("UserService/CreateUser", create("bo@example.com")).await["user"].clone();
+        server.root.call("UserService/LinkIdentity", account(&bo, "1")).await;
+    }
+
+    async fn a_user_is_linked_to_twenty_accounts_and_no_more(server) {
+        let ada = server.root.call("UserService/CreateUser", json!({"email": "ada@example.com"})).await["user"].clone();
+        for subject in 0..20 {
+            server.root.call("UserService/LinkIdentity", account(&ada, &subject.to_string())).await;
+        }
+        server.root.refused("UserService/LinkIdentity", account(&ada, "20"), "LIMIT_REACHED").await;
+        server.root.call("UserService/LinkIdentity", account(&ada, "19")).await;
+        let bad = json!({"userId": ada["userId"], "identity": {"issuer": "x".repeat(501), "subject": "x".repeat(256)}});
+        let status = server.root.refused("UserService/LinkIdentity", bad, "INVALID_REQUEST").await;
+        assert_eq!(bad_fields(&status), ["identity.issuer", "identity.subject"]);
+    }
+}

@@ -2,8 +2,12 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod chance;
 pub mod database;
+pub mod issuer;
 pub mod process;
+pub mod replica;
+pub mod wire_tap;
 
 use std::{
     sync::{
@@ -17,7 +21,7 @@ pub use database::{Database, Engine};
 use prost_reflect::DescriptorPool;
 use roster::{
     clock::{Clock, Timestamp},
-    config::Config,
+    config::{Config, Tokens},
     dynamic::{self, Client},
     server::{self, Running},
 };
@@ -53,7 +57,7 @@ pub struct TestServer {
     pub address: String,
     stop: CancellationToken,
     running: Option<Running>,
-    _database: Database,
+    pub database: Database,
 }
 
 impl TestServer {
@@ -64,13 +68,31 @@ impl TestServer {
 
     /// A server on this database, which must be fresh.
     pub async fn on(database: Database) -> Self {
+        Self::with_tokens(database, Tokens::default()).await
+    }
+
+    /// A server that accepts tokens.
+    pub async fn with_tokens(database: Database, tokens: Tokens) -> Self {
+        let config = Config { tokens, ..config(&database) };
+        Self::configured(database, config).await
+    }
+
+    /// A server whose operator decided otherwise about the index.
+    pub async fn with_index(engine: Engine, change: impl FnOnce(&mut roster::decision::Settings)) -> Self {
+        let database = Database::fresh(engine).await;
+        let mut config = config(&database);
+        change(&mut config.index);
+        Self::configured(database, config).await
+    }
+
+    async fn configured(database: Database, config: Config) -> Self {
         let clock = TestClock::default();
         let stop = CancellationToken::new();
-        let mut running = server::start(&config(&database), clock.clock(), stop.clone()).await.expect("starts");
+        let mut running = server::start(&config, clock.clock(), stop.clone()).await.expect("starts");
         let key = running.first_key.take().expect("a fresh database").reveal();
         let address = format!("http://{}", running.address);
         let root = Caller::connect(&address, Some(key)).await;
-        Self { clock, root, address, stop, running: Some(running), _database: database }
+        Self { clock, root, address, stop, running: Some(running), database }
     }
 
     /// A caller with a key that has these scopes.
@@ -94,6 +116,11 @@ impl TestServer {
         Caller::connect(&self.address, Some(text(&made["secret"]))).await
     }
 
+    /// Where its data is.
+    pub fn location(&self) -> roster::db::Location {
+        self.database.location()
+    }
+
     /// Stops as on SIGTERM.
     pub async fn stop(mut self) {
         self.stop.cancel();
@@ -113,8 +140,14 @@ pub fn config(database: &Database) -> Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         location: database.location(),
         kafka: None,
-        max_staleness: Duration::from_secs(10),
+        index: roster::decision::Settings {
+            max_staleness: Duration::from_secs(10),
+            answer_stale: false,
+            memory_bytes: 1 << 30,
+            work_max: 1_000_000,
+        },
         shutdown: Duration::from_secs(5),
+        tokens: Tokens::default(),
         log: "warn".to_owned(),
         log_json: false,
     }

@@ -16,9 +16,9 @@ use crate::{
     grants,
     ids::{OrganizationId, TenantId},
     memberships::{self, Of, Status},
-    organizations, permissions,
+    organizations, permissions, policies,
     proto::v1 as pb,
-    roles, teams, tenants, users,
+    resources, roles, teams, tenants, users,
 };
 
 /// How many events are read at once.
@@ -106,6 +106,9 @@ async fn compare_tenant(tx: &mut Tx, id: TenantId, fold: &mut Fold) -> Result<()
     for role in all(tx, async |tx, page| roles::list(tx, id, None, page).await).await? {
         fold.expect(stream, "role", &role.slug, &pb::Role::from(&role));
     }
+    for policy in all(tx, async |tx, page| policies::list(tx, id, None, page).await).await? {
+        fold.expect(stream, "policy", &policy.name, &pb::Policy::from(&policy));
+    }
     Ok(())
 }
 
@@ -123,6 +126,12 @@ async fn compare_organization(tx: &mut Tx, tenant: TenantId, id: OrganizationId,
     }
     for grant in all(tx, async |tx, page| grants::list(tx, tenant, id, &<_>::default(), page).await).await? {
         fold.expect(stream, "grant", grant.id, &pb::Grant::from(&grant));
+    }
+    for resource in all(tx, async |tx, page| resources::list(tx, tenant, id, &<_>::default(), page).await).await? {
+        fold.expect(stream, "resource", &resource.reference, &pb::Resource::from(&resource));
+    }
+    for policy in all(tx, async |tx, page| policies::list(tx, tenant, Some(id), page).await).await? {
+        fold.expect(stream, "policy", &policy.name, &pb::Policy::from(&policy));
     }
     for team in all(tx, async |tx, page| teams::list(tx, tenant, id, page).await).await? {
         fold.expect(stream, "team", team.id, &pb::Team::from(&team));

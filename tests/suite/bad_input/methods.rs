@@ -19,9 +19,50 @@ pub const METHODS: &[Method] = &[
         &["organization_id", "entries"],
         r#"{"organizationId": "$org", "entries": [{}]}"#,
     ),
+    (
+        "AuthorizationService/Explain",
+        &["check.organization_id", "check.user_id", "check.permission"],
+        r#"{"check": {"organizationId": "$org", "userId": "$anybody", "permission": "$known"}}"#,
+    ),
+    (
+        "AuthorizationService/ListPermissions",
+        &["organization_id", "user_id"],
+        r#"{"organizationId": "$org", "userId": "$anybody"}"#,
+    ),
+    (
+        "AuthorizationService/ListAccessibleResources",
+        &["organization_id", "user_id", "permission"],
+        r#"{"organizationId": "$org", "userId": "$anybody", "permission": "$known"}"#,
+    ),
+    (
+        "AuthorizationService/ListSubjects",
+        &["organization_id", "permission"],
+        r#"{"organizationId": "$org", "permission": "$known"}"#,
+    ),
     ("EventService/ListEvents", &[], r#"{"streamId": "$org"}"#),
     ("EventService/GetEvent", &["event_id"], r#"{"eventId": "$event"}"#),
     ("EventService/WatchEvents", &[], r#"{"streamId": "$org"}"#),
+    (
+        "GrantService/PutResource",
+        &["organization_id", "resource.type", "resource.id"],
+        r#"{"organizationId": "$org", "resource": {"type": "doc", "id": "$new"},
+            "parent": {"type": "doc", "id": "$thing"}}"#,
+    ),
+    (
+        "GrantService/GetResource",
+        &["organization_id", "resource.type", "resource.id"],
+        r#"{"organizationId": "$org", "resource": {"type": "doc", "id": "$thing"}}"#,
+    ),
+    (
+        "GrantService/ListResources",
+        &["organization_id"],
+        r#"{"organizationId": "$org", "parent": {"type": "doc", "id": "$thing"}}"#,
+    ),
+    (
+        "GrantService/DeleteResource",
+        &["organization_id", "resource.type", "resource.id"],
+        r#"{"organizationId": "$org", "resource": {"type": "doc", "id": "$thing"}}"#,
+    ),
     (
         "GrantService/SetGrant",
         &["organization_id", "principal.kind", "resource.type", "resource.id", "right"],
@@ -96,6 +137,22 @@ pub const METHODS: &[Method] = &[
     ("OrganizationService/SuspendOrganization", &["organization_id"], r#"{"organizationId": "$org"}"#),
     ("OrganizationService/ReactivateOrganization", &["organization_id"], r#"{"organizationId": "$org"}"#),
     ("OrganizationService/DeleteOrganization", &["organization_id"], r#"{"organizationId": "$org"}"#),
+    (
+        "PolicyService/PutPolicy",
+        &["policy.name", "policy.text"],
+        r#"{"policy": {"organizationId": "$org", "name": "$new", "text":
+            "permit (principal, action, resource);"}}"#,
+    ),
+    ("PolicyService/GetPolicy", &["name"], r#"{"organizationId": "$org", "name": "$policy"}"#),
+    ("PolicyService/ListPolicies", &[], r#"{"organizationId": "$org"}"#),
+    ("PolicyService/DeletePolicy", &["name"], r#"{"organizationId": "$org", "name": "$policy"}"#),
+    ("PolicyService/ValidatePolicy", &["text"], r#"{"text": "permit (principal, action, resource);"}"#),
+    (
+        "PolicyService/TestPolicies",
+        &["organization_id", "requests"],
+        r#"{"organizationId": "$org", "changes": [{"delete": {"organizationId": "$org", "name": "$policy"}}],
+            "requests": [{"userId": "$anybody", "permission": "$known"}]}"#,
+    ),
     ("RoleService/CreatePermission", &["slug"], r#"{"slug": "$new"}"#),
     ("RoleService/GetPermission", &["slug"], r#"{"slug": "$perm"}"#),
     ("RoleService/ListPermissions", &[], "{}"),
@@ -118,7 +175,14 @@ pub const METHODS: &[Method] = &[
         r#"{"role": {"organizationId": "$org", "slug": "$role", "permissions": ["$known"]},
             "updateMask": "permissions"}"#,
     ),
-    ("RoleService/DeleteRole", &["slug"], r#"{"organizationId": "$org", "slug": "$role"}"#),
+    ("RoleService/DeleteRole", &["slug"], r#"{"organizationId": "$org", "slug": "$role", "replacementRole": "guest"}"#),
+    ("RoleService/SetDefaultRole", &["role"], r#"{"organizationId": "$org", "role": "$role"}"#),
+    ("RoleService/SetRolePriority", &["roles"], r#"{"organizationId": "$org", "roles": ["$all-roles"]}"#),
+    (
+        "RoleService/PreviewRoleChange",
+        &["role", "change"],
+        r#"{"organizationId": "$org", "role": "$role", "permissions": {"permissions": ["$known"]}}"#,
+    ),
     (
         "TeamService/CreateTeam",
         &["organization_id", "name"],
@@ -188,4 +252,14 @@ pub const METHODS: &[Method] = &[
     ("UserService/SuspendUser", &["user_id"], r#"{"userId": "$user"}"#),
     ("UserService/ReactivateUser", &["user_id"], r#"{"userId": "$user"}"#),
     ("UserService/DeleteUser", &["user_id"], r#"{"userId": "$user"}"#),
+    (
+        "UserService/LinkIdentity",
+        &["user_id", "identity.issuer", "identity.subject"],
+        r#"{"userId": "$user", "identity": {"issuer": "https://idp.example", "subject": "$new"}}"#,
+    ),
+    (
+        "UserService/UnlinkIdentity",
+        &["user_id", "identity.issuer", "identity.subject"],
+        r#"{"userId": "$user", "identity": {"issuer": "https://idp.example", "subject": "$account"}}"#,
+    ),
 ];
