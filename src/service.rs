@@ -134,12 +134,6 @@ impl Service {
         for (stream, sequence) in ledger.heads() {
             self.index.heard_of(tenant_id, stream, sequence);
         }
-        for (stream, sequence) in ledger.heads() {
-            // The write is made: that it cannot be read back here is no fault of it, and whoever asks next catches up.
-            if let Err(error) = self.index.include(tenant_id, stream, sequence).await {
-                tracing::warn!(%error, "the index could not be brought up to a write");
-            }
-        }
         if !ledger.events().is_empty() {
             self.wake.committed();
         }

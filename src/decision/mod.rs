@@ -215,13 +215,17 @@ impl Index {
         let stale = self.is_stale(consistency)?;
         let (of_tenant, of_organization) = self.sequences(tenant_id, organization_id, consistency).await?;
         let tenant = slot(&self.tenants, tenant_id, Arc::default);
-        self.bring_up(&tenant, tenant_id, Stream::Tenant(tenant_id), of_tenant, consistency).await?;
+        if !tenant.is_at(of_tenant) {
+            tenant.catch_up(&self.db, tenant_id, Stream::Tenant(tenant_id), of_tenant).await?;
+        }
         let key = (tenant_id, organization_id);
         let warm = self.organizations.read().get(&key).cloned();
         if let Some(slot) = warm.filter(|slot| slot.is_loaded()) {
             slot.asked(self.budget.tick());
-            self.bring_up(&slot, tenant_id, Stream::Organization(organization_id), of_organization, consistency)
-                .await?;
+            if !slot.is_at(of_organization) {
+                let stream = Stream::Organization(organization_id);
+                slot.catch_up(&self.db, tenant_id, stream, of_organization).await?;
+            }
             return Ok(Standpoint::warm(tenant_id, organization_id, tenant, slot, stale));
         }
         match needs {
@@ -234,55 +238,6 @@ impl Index {
                 let loaded = self.facts(key, &tenant, Extent::Question { user_id, resource }, of_organization).await?;
                 self.load_behind(key, tenant.symbols().clone());
                 Ok(Standpoint::cold(tenant_id, organization_id, tenant, loaded, stale))
-            }
-        }
-    }
-
-    /// Brings a state as far as a question needs it. Where any state will do, nobody waits for events that are known to
-    /// be committed and not yet heard, such as those of a write that is being answered: somebody else reads them.
-    async fn bring_up<S: Folded + 'static>(
-        &self,
-        slot: &Arc<Slot<S>>,
-        tenant_id: TenantId,
-        stream: Stream,
-        sequence: i64,
-        consistency: Consistency,
-    ) -> Result<()> {
-        if slot.is_at(sequence) {
-            return Ok(());
-        }
-        if slot.is_loaded() && matches!(consistency, Consistency::MinimizeLatency) {
-            if !slot.is_busy() {
-                let (slot, db) = (slot.clone(), self.db.clone());
-                tokio::spawn(async move {
-                    if let Err(error) = slot.catch_up(&db, tenant_id, stream, 0).await {
-                        tracing::warn!(%error, "a state could not be brought up to the log");
-                    }
-                });
-            }
-            return Ok(());
-        }
-        slot.catch_up(&self.db, tenant_id, stream, sequence).await
-    }
-
-    /// Has what a write has changed included in what is loaded, before the writer hears of it.
-    pub async fn include(&self, tenant_id: TenantId, stream: Stream, sequence: i64) -> Result<()> {
-        match stream {
-            Stream::Tenant(id) => {
-                let slot = self.tenants.read().get(&id).cloned().filter(|slot| slot.is_loaded());
-                let behind = slot.filter(|slot| slot.applied() < sequence);
-                match behind {
-                    Some(slot) => slot.catch_up(&self.db, id, stream, sequence).await,
-                    None => Ok(()),
-                }
-            }
-            Stream::Organization(id) => {
-                let slot = self.organizations.read().get(&(tenant_id, id)).cloned().filter(|slot| slot.is_loaded());
-                let behind = slot.filter(|slot| slot.applied() < sequence);
-                match behind {
-                    Some(slot) => slot.catch_up(&self.db, tenant_id, stream, sequence).await,
-                    None => Ok(()),
-                }
             }
         }
     }
