@@ -39,5 +39,6 @@ proto: ## buf lint; and, once there is a release, no breaking change since it
 decisions: ## a million random decisions against the reference model
 	ROSTER_DECISIONS=1000000 dev/test --test suite decisions $(ARGS)
 
-bench: ## one table of figures, each against a reference of the same run; and the engine alone
-	dev/with cargo bench $(or $(ARGS),--bench figures --bench engine)
+bench: ## one table of figures, each against a reference of the same run; the engine alone comes first
+	$(if $(ARGS),,cargo bench --bench engine)
+	dev/with cargo bench $(or $(ARGS),--bench figures)

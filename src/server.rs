@@ -58,6 +58,15 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// How large a request with thousands of entries may be; others are held to tonic's 4 MiB.
 const BATCH_BYTES_MAX: usize = 16 << 20;
 
+/// How many calls of one connection are in the server at once, streams among them; more wait at the caller.
+const CALLS_PER_CONNECTION: u32 = 1_000;
+/// How much of one stream of requests waits unread: HTTP/2's own default (RFC 9113, section 6.5.2).
+const STREAM_WINDOW: u32 = 64 << 10;
+/// How much of one connection waits unread. The HTTP/2 library closes a connection (`ENHANCE_YOUR_CALM`) on which so many
+/// small messages wait that their bookkeeping comes to half of this: as many calls as may be here, and some seventy
+/// streams of Checks that are full, stay below.
+const CONNECTION_WINDOW: u32 = 16 << 20;
+
 /// The tail, the leader, the wake-ups and the keys of issuers.
 const BACKGROUND_TASKS: usize = 4;
 
@@ -196,6 +205,9 @@ fn routes(service: Service, (meter, auth): (MeterLayer, AuthLayer)) -> Result<Ro
         || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
     let service = Arc::new(service);
     Ok(Server::builder()
+        .max_concurrent_streams(CALLS_PER_CONNECTION)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .layer(meter)
         .layer(auth)
         .add_service(reflection().build_v1().map_err(Error::internal)?)

@@ -129,19 +129,16 @@ impl Service {
         operation: impl AsyncFn(&mut Tx) -> Result<T>,
     ) -> Result<(T, String), Status> {
         let (answer, mut ledger) = self.db.write(operation).await?;
-        self.index.feed(ledger.events());
-        ledger.events().iter().for_each(|event| self.credentials.feed(event));
-        for (stream, sequence) in ledger.heads() {
-            self.index.heard_of(tenant_id, stream, sequence);
-        }
         if !ledger.events().is_empty() {
             self.wake.committed();
         }
+        ledger.events().iter().for_each(|event| self.credentials.feed(event));
         if ledger.tenant_sequence(tenant_id).is_none() {
             // Nothing was changed, and no lock taken: the present state includes it.
             let sequence = events::store::tenant_sequence(&mut self.db.snapshot().await?, tenant_id).await?;
             ledger.reached(Stream::Tenant(tenant_id), sequence);
         }
+        self.index.include(tenant_id, &ledger).await;
         Ok((answer, ledger.revision(tenant_id).encode()))
     }
 

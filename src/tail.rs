@@ -2,11 +2,8 @@
 //! remembers credentials, and whoever waits for the head to move.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
@@ -35,16 +32,37 @@ pub struct Tail {
     index: Arc<Index>,
     credentials: Arc<Credentials>,
     head: watch::Sender<i64>,
-    /// The event that had waited longest for its position when the log was last read.
-    oldest_pending: AtomicI64,
+    hearing: Hearing,
+}
+
+/// How far the log was heard: everything that was committed by then was read.
+#[derive(Debug, Default)]
+struct Hearing {
+    /// When events without a position were seen that are not all read yet, and the last of them.
+    waiting: Option<(Instant, i64)>,
+}
+
+impl Hearing {
+    /// Everything that has a position was read at this time; the first and the last of what is pending then was
+    /// committed too, and is heard once it has a position. Answers until when all was heard, where that is news.
+    fn read(&mut self, at: Instant, pending: Option<(i64, i64)>) -> Option<Instant> {
+        let Some((first, last)) = pending else {
+            self.waiting = None;
+            return Some(at);
+        };
+        if self.waiting.is_some_and(|(_, last)| first <= last) {
+            return None;
+        }
+        self.waiting.replace((at, last)).map(|(at, _)| at)
+    }
 }
 
 impl Tail {
     /// Begins at the present end of the log: whatever is loaded later is loaded from the database as it then is.
     pub async fn begin(db: Db, wake: Wake, index: Arc<Index>, credentials: Arc<Credentials>) -> Result<Self> {
         let (head, _) = events::store::head(&mut db.snapshot().await?).await?;
-        index.heard();
-        Ok(Self { db, wake, index, credentials, head: watch::Sender::new(head), oldest_pending: AtomicI64::new(0) })
+        index.heard(Instant::now());
+        Ok(Self { db, wake, index, credentials, head: watch::Sender::new(head), hearing: Hearing::default() })
     }
 
     /// The last position that was read.
@@ -53,7 +71,7 @@ impl Tail {
     }
 
     /// Follows the log until stopped.
-    pub async fn run(&self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut numbered = self.wake.subscribe();
         while !stop.is_cancelled() {
             numbered.borrow_and_update();
@@ -71,11 +89,12 @@ impl Tail {
     }
 
     /// Reads one batch; answers whether there may be more.
-    async fn advance(&self) -> Result<bool> {
+    async fn advance(&mut self) -> Result<bool> {
         let after = *self.head.borrow();
+        let at = Instant::now();
         let mut tx = self.db.snapshot().await?;
         let records = events::store::after_position_everywhere(&mut tx, after, BATCH_MAX).await?;
-        let oldest_pending = events::store::oldest_pending(&mut tx).await?;
+        let pending = events::store::pending(&mut tx).await?;
         drop(tx);
         let full = i64::try_from(records.len()).is_ok_and(|count| count == BATCH_MAX);
         let mut head = after;
@@ -88,15 +107,32 @@ impl Tail {
         }
         self.index.feed(&events);
         events.iter().for_each(|event| self.credentials.feed(event));
-        // Heard is what was read to its end, while the sequencer keeps up: an event that goes on waiting is not heard.
-        let waited = oldest_pending.unwrap_or(0);
-        let stuck = self.oldest_pending.swap(waited, Ordering::Relaxed) == waited && waited != 0;
-        if !full && !stuck {
-            self.index.heard();
+        if !full && let Some(until) = self.hearing.read(at, pending) {
+            self.index.heard(until);
         }
         if head > after {
             self.head.send_replace(head);
         }
         Ok(full)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_a_position_is_not_heard_before_it_has_one() {
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut hearing = Hearing::default();
+        assert_eq!(hearing.read(at(1), None), Some(at(1)));
+        assert_eq!(hearing.read(at(2), Some((5, 9))), None);
+        assert_eq!(hearing.read(at(3), Some((5, 12))), None, "nobody numbers");
+        assert_eq!(hearing.read(at(4), Some((9, 12))), None, "the ninth was there at the second");
+        assert_eq!(hearing.read(at(5), Some((10, 14))), Some(at(2)), "and now has a position");
+        assert_eq!(hearing.read(at(6), Some((4, 20))), None, "one that was committed late comes first");
+        assert_eq!(hearing.read(at(7), Some((15, 30))), Some(at(5)), "under load, one look behind");
+        assert_eq!(hearing.read(at(8), None), Some(at(8)));
     }
 }

@@ -1,7 +1,10 @@
 //! Check: what it costs warm, with a token, beside a million memberships; against a unary method of the same server that
 //! does nothing, the health service's.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use roster::proto::v1::{self as pb, authorization_service_client::AuthorizationServiceClient};
 use serde_json::json;
@@ -39,7 +42,7 @@ pub async fn run(table: &mut Table) {
     let per_second = warm(table, &service, &members, &token).await;
     batch(table, &service, &organizations, &token, per_second).await;
     drop(service);
-    half(table, folder.path(), &issuer, &organizations, per_second).await;
+    half(table, folder.path(), &issuer, &organizations).await;
 }
 
 fn memberships() -> usize {
@@ -63,6 +66,19 @@ async fn load_all(channel: &Channel, organizations: &[Vec<Member>], token: &str)
     for members in organizations {
         ask_batch(channel.clone(), members, WHOLE, token).await;
     }
+}
+
+/// The first Check of the largest organization, beside the load that it sets off, which a batch waits for.
+async fn cold(table: &mut Table, channel: &Channel, organizations: &[Vec<Member>], token: &str) {
+    // The token and the tenant are known from the question before.
+    ask(channel.clone(), &organizations[1][0], token).await;
+    let begin = Instant::now();
+    ask(channel.clone(), &organizations[0][0], token).await;
+    let first = begin.elapsed().as_secs_f64() * 1e3;
+    ask_batch(channel.clone(), &organizations[0], WHOLE, token).await;
+    let load = begin.elapsed().as_secs_f64() * 1e3;
+    let what = format!("cold: the first Check of {} members", SHAPES[0].1);
+    table.ratio(&what, "ms", (first, load), "until they are loaded", "does not wait for it");
 }
 
 async fn warm(table: &mut Table, service: &Service, members: &[Member], token: &str) -> f64 {
@@ -90,11 +106,12 @@ async fn batch(table: &mut Table, service: &Service, organizations: &[Vec<Member
     table.ratio("BatchCheck of 1,000", "decisions/s", decisions, "single Checks", "≥ 10");
 }
 
-/// Latency as the server's own meter has it, at half of the rate that saturates it.
-async fn half(table: &mut Table, folder: &Path, issuer: &Issuer, organizations: &[Vec<Member>], saturation: f64) {
-    let mut service = Service::start_again(&issuer.arguments(folder));
+/// Latency as the server's own meter has it, at half of the rate of the same calls that saturates it.
+async fn half(table: &mut Table, folder: &Path, issuer: &Issuer, organizations: &[Vec<Member>]) {
+    let service = Service::start_again(&issuer.arguments(folder));
     let token = issuer.token();
     let channels = load::channels(&service).await;
+    cold(table, &channels[0], organizations, &token).await;
     load_all(&channels[0], organizations, &token).await;
     let members: Vec<Member> = organizations.iter().flatten().step_by(7).cloned().collect();
     let call = |channel, index: usize| {
@@ -107,6 +124,12 @@ async fn half(table: &mut Table, folder: &Path, issuer: &Issuer, organizations: 
             }
         }
     };
+    let saturation = load::saturate(&service, &channels, ROUND, &call).await.per_second;
+    drop(service);
+    // The meter counts from its start: a service of its own for what is told.
+    let mut service = Service::start_again(&issuer.arguments(folder));
+    let channels = load::channels(&service).await;
+    load_all(&channels[0], organizations, &token).await;
     load::pace(&channels, saturation / 2.0, HALF, call).await;
     let (p50, p99, calls) = service.stop_and_read("AuthorizationService/Check");
     let of = format!("{calls} calls, {:.0}/s, 1 % writes", saturation / 2.0);

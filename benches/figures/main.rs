@@ -1,9 +1,12 @@
 //! Figures, each a ratio against a reference measured in the same run, in turns, on this machine.
 //!
 //! `make bench` brings PostgreSQL and Kafka. The service runs as a process of its own, so that its CPU time and memory
-//! are its own. `make bench ARGS="--bench figures -- check"` measures one part: `check`, `writes` or `relay`.
+//! are its own. `make bench ARGS="--bench figures -- check"` measures one part: `check`,
+//! `engine`, `freshness`, `writes` or `relay`.
 
 mod check;
+mod engine;
+mod freshness;
 mod issuer;
 mod load;
 mod relay;
@@ -19,6 +22,12 @@ async fn main() {
     let mut table = table::Table::begin();
     if wanted("check") {
         check::run(&mut table).await;
+    }
+    if wanted("engine") {
+        engine::run(&mut table);
+    }
+    if wanted("freshness") {
+        freshness::run(&mut table).await;
     }
     if wanted("writes") {
         writes::run(&mut table).await;

@@ -21,6 +21,7 @@ mod role;
 mod rpc;
 mod sets;
 mod slot;
+mod source;
 mod standpoint;
 mod stream;
 mod symbols;
@@ -31,6 +32,7 @@ mod wire;
 mod work;
 
 use std::{
+    collections::BTreeMap,
     hash::Hash,
     sync::{
         Arc,
@@ -48,6 +50,7 @@ pub use replica::Replica;
 pub use rpc::read_context;
 use rustc_hash::FxHashMap;
 use slot::{Folded, Slot};
+use source::{OfOrganization, OfTenant};
 pub use standpoint::{Standpoint, View};
 use symbols::Symbols;
 use tenant::TenantState;
@@ -56,9 +59,9 @@ pub use verdict::Sets;
 pub use work::Work;
 
 use crate::{
-    db::{Db, Tx},
+    db::Db,
     error::{Error, Reason, Result},
-    events::{self, Record, Revision, Stream},
+    events::{self, Ledger, Record, Revision, Stream},
     ids::{OrganizationId, TenantId},
     proto::v1 as pb,
 };
@@ -116,12 +119,6 @@ pub struct Index {
 }
 
 impl Folded for OrganizationState {
-    async fn load(tx: &mut Tx, tenant_id: TenantId, stream: Stream, symbols: &Arc<Symbols>) -> Result<(Self, i64)> {
-        let Stream::Organization(id) = stream else { return Err(Error::internal("not an organization's stream")) };
-        let loaded = load::organization(tx, tenant_id, id, symbols, Extent::Whole).await?;
-        Ok((loaded.state, loaded.sequence))
-    }
-
     fn apply(&mut self, event: &pb::Event) -> Result<()> {
         self.apply_event(event)
     }
@@ -144,13 +141,13 @@ impl Index {
         Work::new(self.settings.work_max)
     }
 
-    /// The log was read to its present end.
-    pub fn heard(&self) {
-        self.heard_at.store(self.age_micros(), Ordering::Relaxed);
+    /// Everything that was committed by this time is here.
+    pub fn heard(&self, at: Instant) {
+        self.heard_at.store(self.age_micros(at), Ordering::Relaxed);
     }
 
-    fn age_micros(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
+    fn age_micros(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.begun).as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Whether an event of the log would move anything that is loaded.
@@ -162,40 +159,54 @@ impl Index {
         self.organizations.read().contains_key(&(record.tenant_id, organization_id))
     }
 
-    /// Moves what is loaded forward by committed events, in their order.
-    pub fn feed<'e>(&self, events: &[impl AsRef<pb::Event> + 'e]) {
-        let stream = |event: &pb::Event| (event.tenant_id.clone(), event.organization_id.clone());
-        for events in events.chunk_by(|a, b| stream(a.as_ref()) == stream(b.as_ref())) {
-            self.feed_stream(events[0].as_ref(), events.iter().map(AsRef::as_ref));
+    /// Moves what is loaded forward by events of the log, in its order.
+    pub fn feed(&self, events: &[Arc<pb::Event>]) {
+        let of_one = |a: &Arc<pb::Event>, b: &Arc<pb::Event>| {
+            (&a.tenant_id, &a.organization_id) == (&b.tenant_id, &b.organization_id)
+        };
+        for events in events.chunk_by(of_one) {
+            // The maps are let go before a state is waited for: a long batch must not stop other tenants.
+            match stream_of(&events[0]) {
+                Some((_, Stream::Tenant(id))) => slot_of(&self.tenants, &id).iter().for_each(|slot| slot.feed(events)),
+                Some((tenant_id, Stream::Organization(id))) => {
+                    slot_of(&self.organizations, &(tenant_id, id)).iter().for_each(|slot| slot.feed(events));
+                }
+                None => {}
+            }
         }
         self.make_room();
     }
 
-    /// Events of one stream.
-    fn feed_stream<'e>(&self, first: &pb::Event, events: impl Iterator<Item = &'e pb::Event> + Clone) {
-        let Ok(tenant_id) = first.tenant_id.parse() else { return };
-        // The maps are let go before a state is waited for: a long batch must not stop other tenants.
-        if first.organization_id.is_empty() {
-            let slot = self.tenants.read().get(&tenant_id).cloned();
-            slot.iter().for_each(|slot| slot.feed(events.clone()));
-        } else if let Ok(organization_id) = first.organization_id.parse() {
-            let slot = self.organizations.read().get(&(tenant_id, organization_id)).cloned();
-            slot.iter().for_each(|slot| slot.feed(events.clone()));
+    /// Moves what is loaded forward by what a transaction of this process has committed, and has it include all that the
+    /// transaction saw: nobody who hears of the change is answered from before it.
+    pub async fn include(&self, tenant_id: TenantId, ledger: &Ledger) {
+        let tenant = slot(&self.tenants, tenant_id, Arc::default);
+        let heads: BTreeMap<Stream, i64> = ledger.heads().collect();
+        // The tenant's stream, which is the last, first: what the others refer to is there.
+        for (stream, sequence) in heads.into_iter().rev() {
+            let of_it = |event: &&Arc<pb::Event>| stream_of(event).is_some_and(|(_, of)| of == stream);
+            let events: Vec<_> = ledger.events().iter().filter(of_it).cloned().collect();
+            match stream {
+                Stream::Tenant(_) => {
+                    tenant.feed(&events);
+                    tenant.include(&self.of_tenant(tenant_id, &tenant), sequence).await;
+                }
+                Stream::Organization(id) => {
+                    let Some(slot) = slot_of(&self.organizations, &(tenant_id, id)) else { continue };
+                    slot.feed(&events);
+                    slot.include(&self.of_organization((tenant_id, id), &tenant), sequence).await;
+                }
+            }
         }
+        self.make_room();
     }
 
-    /// A stream is known to have come this far: whoever asks next catches up.
-    pub fn heard_of(&self, tenant_id: TenantId, stream: Stream, sequence: i64) {
-        match stream {
-            Stream::Tenant(id) => {
-                let slot = self.tenants.read().get(&id).cloned();
-                slot.iter().for_each(|slot| slot.heard_of(sequence));
-            }
-            Stream::Organization(id) => {
-                let slot = self.organizations.read().get(&(tenant_id, id)).cloned();
-                slot.iter().for_each(|slot| slot.heard_of(sequence));
-            }
-        }
+    fn of_tenant<'a>(&'a self, tenant_id: TenantId, slot: &'a Slot<TenantState>) -> OfTenant<'a> {
+        OfTenant { db: &self.db, tenant_id, slot }
+    }
+
+    fn of_organization<'a>(&'a self, (tenant_id, id): Key, tenant: &'a Slot<TenantState>) -> OfOrganization<'a> {
+        OfOrganization { tenant: self.of_tenant(tenant_id, tenant), id }
     }
 
     /// Whether an organization is in memory.
@@ -215,28 +226,25 @@ impl Index {
         let stale = self.is_stale(consistency)?;
         let (of_tenant, of_organization) = self.sequences(tenant_id, organization_id, consistency).await?;
         let tenant = slot(&self.tenants, tenant_id, Arc::default);
-        if !tenant.is_at(of_tenant) {
-            tenant.catch_up(&self.db, tenant_id, Stream::Tenant(tenant_id), of_tenant).await?;
-        }
+        self.of_tenant(tenant_id, &tenant).ensure(of_tenant).await?;
         let key = (tenant_id, organization_id);
-        let warm = self.organizations.read().get(&key).cloned();
+        let warm = slot_of(&self.organizations, &key);
         if let Some(slot) = warm.filter(|slot| slot.is_loaded()) {
             slot.asked(self.budget.tick());
             if !slot.is_at(of_organization) {
-                let stream = Stream::Organization(organization_id);
-                slot.catch_up(&self.db, tenant_id, stream, of_organization).await?;
+                slot.ensure(&self.of_organization(key, &tenant), of_organization).await?;
             }
             return Ok(Standpoint::warm(tenant_id, organization_id, tenant, slot, stale));
         }
         match needs {
             Needs::Everything => {
-                let slot = self.load(key, tenant.symbols(), of_organization).await?;
+                let slot = self.load(key, &tenant, of_organization).await?;
                 Ok(Standpoint::warm(tenant_id, organization_id, tenant, slot, stale))
             }
             Needs::Question(user_id, resource) => {
                 let resource = resource.map(|(kind, id)| (kind.to_owned(), id.to_owned()));
                 let loaded = self.facts(key, &tenant, Extent::Question { user_id, resource }, of_organization).await?;
-                self.load_behind(key, tenant.symbols().clone());
+                self.load_behind(key, tenant.clone());
                 Ok(Standpoint::cold(tenant_id, organization_id, tenant, loaded, stale))
             }
         }
@@ -248,40 +256,33 @@ impl Index {
         let mut tx = self.db.snapshot().await?;
         let loaded = load::organization(&mut tx, tenant_id, id, tenant.symbols(), extent).await?;
         drop(tx);
-        slot::ensure_reached(loaded.sequence, sequence)?;
-        if !tenant.is_at(loaded.tenant_sequence) {
-            tenant.catch_up(&self.db, tenant_id, Stream::Tenant(tenant_id), loaded.tenant_sequence).await?;
+        if loaded.sequence < sequence {
+            return Err(slot::ahead(loaded.sequence));
         }
+        self.of_tenant(tenant_id, tenant).ensure(loaded.tenant_sequence).await?;
         Ok(loaded)
     }
 
     /// Loads an organization, and waits for it.
-    async fn load(&self, key: Key, symbols: &Arc<Symbols>, sequence: i64) -> Result<Arc<Slot<OrganizationState>>> {
-        let slot = slot(&self.organizations, key, || symbols.clone());
+    async fn load(&self, key: Key, tenant: &Slot<TenantState>, sequence: i64) -> Result<Arc<Slot<OrganizationState>>> {
+        let slot = slot(&self.organizations, key, || tenant.symbols().clone());
         slot.asked(self.budget.tick());
-        let loaded = slot.catch_up(&self.db, key.0, Stream::Organization(key.1), sequence).await;
-        if !slot.is_loaded() {
-            // It does not exist, or could not be read.
-            let mut organizations = self.organizations.write();
-            if organizations.get(&key).is_some_and(|present| Arc::ptr_eq(present, &slot)) {
-                organizations.remove(&key);
-            }
-        }
-        loaded?;
+        let _left = Left { organizations: &self.organizations, key, slot: &slot };
+        slot.ensure(&self.of_organization(key, tenant), sequence).await?;
         self.make_room();
-        Ok(slot)
+        Ok(slot.clone())
     }
 
     /// Has an organization loaded by somebody else, if there is room and hands are free.
-    fn load_behind(self: &Arc<Self>, key: Key, symbols: Arc<Symbols>) {
-        if self.organizations.read().get(&key).is_some_and(|slot| slot.is_busy()) {
+    fn load_behind(self: &Arc<Self>, key: Key, tenant: Arc<Slot<TenantState>>) {
+        if slot_of(&self.organizations, &key).is_some_and(|slot| !slot.is_empty()) {
             return;
         }
         let Some(turn) = self.budget.admit(key) else { return };
         let index = self.clone();
         tokio::spawn(async move {
             let _turn = turn;
-            if let Err(error) = index.load(key, &symbols, 0).await {
+            if let Err(error) = index.load(key, &tenant, 0).await {
                 tracing::warn!(%error, organization_id = %key.1, "an organization could not be loaded");
             }
         });
@@ -296,7 +297,8 @@ impl Index {
         }
         let mut slots: Vec<(u32, usize, Key)> = {
             let slots = self.organizations.read();
-            slots.iter().map(|(key, slot)| (slot.asked_at(), slot.bytes(), *key)).collect()
+            let loaded = slots.iter().filter(|(_, slot)| slot.is_loaded());
+            loaded.map(|(key, slot)| (slot.asked_at(), slot.bytes(), *key)).collect()
         };
         slots.sort_unstable();
         let goners = self.budget.choose(&slots);
@@ -331,7 +333,7 @@ impl Index {
         if !matches!(consistency, Consistency::MinimizeLatency) {
             return Ok(false);
         }
-        let silence = self.age_micros().saturating_sub(self.heard_at.load(Ordering::Relaxed));
+        let silence = self.age_micros(Instant::now()).saturating_sub(self.heard_at.load(Ordering::Relaxed));
         let stale = u128::from(silence) > self.settings.max_staleness.as_micros();
         if stale && !self.settings.answer_stale {
             return Err(Error::new(Reason::IndexStale, "this replica has not heard the log for too long"));
@@ -340,14 +342,46 @@ impl Index {
     }
 }
 
+/// Takes the slot of an organization away again where its load came to nothing: it does not exist, or could not be read.
+struct Left<'a> {
+    organizations: &'a Slots<Key, OrganizationState>,
+    key: Key,
+    slot: &'a Arc<Slot<OrganizationState>>,
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        if !self.slot.is_empty() {
+            return;
+        }
+        let mut organizations = self.organizations.write();
+        if organizations.get(&self.key).is_some_and(|present| Arc::ptr_eq(present, self.slot)) {
+            organizations.remove(&self.key);
+        }
+    }
+}
+
+/// The stream of an event, and its tenant.
+fn stream_of(event: &pb::Event) -> Option<(TenantId, Stream)> {
+    let tenant_id: TenantId = event.tenant_id.parse().ok()?;
+    match event.organization_id.as_str() {
+        "" => Some((tenant_id, Stream::Tenant(tenant_id))),
+        id => Some((tenant_id, Stream::Organization(id.parse().ok()?))),
+    }
+}
+
+fn slot_of<K: Eq + Hash, S>(slots: &Slots<K, S>, key: &K) -> Option<Arc<Slot<S>>> {
+    slots.read().get(key).cloned()
+}
+
 /// The slot of a key. It is there before its state is loaded, so that no event is missed in between.
 fn slot<K: Copy + Eq + Hash, S: Folded>(
     slots: &Slots<K, S>,
     key: K,
     symbols: impl FnOnce() -> Arc<Symbols>,
 ) -> Arc<Slot<S>> {
-    if let Some(slot) = slots.read().get(&key) {
-        return slot.clone();
+    if let Some(slot) = slot_of(slots, &key) {
+        return slot;
     }
     slots.write().entry(key).or_insert_with(|| Arc::new(Slot::new(symbols()))).clone()
 }

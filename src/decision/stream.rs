@@ -80,15 +80,15 @@ async fn answer(
     question: Result<pb::CheckStreamRequest, Status>,
 ) -> Result<pb::CheckStreamResponse, Status> {
     let pb::CheckStreamRequest { tag, check } = question?;
-    let outcome = match ask(&asking.0, &asking.1, &check.unwrap_or_default()).await {
+    let outcome = match answer_one(&asking.0, &asking.1, &check.unwrap_or_default()).await {
         Ok(answer) => Outcome::Answer(answer),
         Err(error) => Outcome::Error(wire::check_error(&error)),
     };
     Ok(pb::CheckStreamResponse { tag, outcome: Some(outcome) })
 }
 
-/// A stream is about many organizations: a user's right to ask is looked at for each question.
-async fn ask(service: &Service, caller: &Caller, check: &pb::CheckRequest) -> Result<pb::CheckResponse> {
+/// Answers one question. A stream is about many organizations: a user's right to ask is looked at for each.
+pub async fn answer_one(service: &Service, caller: &Caller, check: &pb::CheckRequest) -> Result<pb::CheckResponse> {
     let now = service.clock.now();
     service.authority(caller, check.organization_id.parse().ok(), now).await?;
     let mut fields = Fields::new();

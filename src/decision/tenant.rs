@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use super::{
     apply::uuid,
-    load,
     policy_set::{changed, delete, put},
     role::Role,
     slot::Folded,
@@ -15,10 +14,8 @@ use super::{
 };
 use crate::{
     cedar::{Change, Compiled},
-    db::Tx,
     error::Result,
-    events::Stream,
-    ids::{TenantId, kind},
+    ids::kind,
     proto::v1::{self as pb, RoleMode, UserStatus, event::Data},
 };
 
@@ -46,10 +43,6 @@ pub struct TenantState {
 }
 
 impl Folded for TenantState {
-    async fn load(tx: &mut Tx, tenant_id: TenantId, _: Stream, symbols: &Arc<Symbols>) -> Result<(Self, i64)> {
-        load::tenant(tx, tenant_id, symbols).await
-    }
-
     fn apply(&mut self, event: &pb::Event) -> Result<()> {
         match event.data.as_ref() {
             Some(Data::PermissionCreated(data)) => data.after.iter().for_each(|after| self.put_permission(&after.slug)),

@@ -150,10 +150,12 @@ pub async fn by_id(tx: &mut Tx, tenant: TenantId, id: EventId) -> Result<Option<
     tx.fetch_optional(sql, args![tenant, id]).await
 }
 
-/// The event that has waited longest for its position.
-pub async fn oldest_pending(tx: &mut Tx) -> Result<Option<i64>> {
-    let (row_id,) = tx.fetch_one("SELECT MIN(row_id) FROM events_pending", args![]).await?;
-    Ok(row_id)
+/// The first and the last of the events that are committed and have no position yet, in the order they get one.
+pub async fn pending(tx: &mut Tx) -> Result<Option<(i64, i64)>> {
+    let (first, last): (Option<i64>, Option<i64>) = tx
+        .fetch_one("SELECT (SELECT MIN(row_id) FROM events_pending), (SELECT MAX(row_id) FROM events_pending)", args![])
+        .await?;
+    Ok(first.zip(last))
 }
 
 /// How far the log is numbered, and which log it is.

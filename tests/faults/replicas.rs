@@ -21,9 +21,6 @@ const ROUNDS: usize = 200;
 /// The bar of how late a write may be seen on another replica.
 const VISIBLE_P99_MAX: Duration = Duration::from_millis(100);
 
-/// How often that is tried where others write: a neighbour on a shared machine disturbs one of them, not all.
-const TRIES: usize = 3;
-
 /// How often others write meanwhile, and in how many organizations.
 const WRITES_PER_SECOND: u32 = 200;
 const OTHERS: usize = 10;
@@ -158,16 +155,10 @@ async fn a_write_is_seen_on_the_other_while_others_write() {
     let house = House::build(&a).await;
     assert!(!house.check(&b, "warm", json!({})).await);
     let writers = Writers::begin(&a).await;
-    let mut p99 = Duration::MAX;
-    for _ in 0..TRIES {
-        p99 = p99.min(house.visible_on_the_other(&a, &b).await);
-        if p99 <= VISIBLE_P99_MAX {
-            break;
-        }
-    }
+    let p99 = house.visible_on_the_other(&a, &b).await;
     let rate = writers.end();
     println!("while others wrote {rate:.0} times per second");
-    assert!(p99 <= VISIBLE_P99_MAX, "p99 {p99:?} in the best of {TRIES} tries");
+    assert!(p99 <= VISIBLE_P99_MAX, "p99 {p99:?}");
     let wanted = f64::from(WRITES_PER_SECOND);
     assert!(rate >= 0.9 * wanted, "only {rate:.0} of {wanted} writes per second: this machine is too slow to tell");
 }

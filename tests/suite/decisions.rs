@@ -11,6 +11,7 @@ mod cold;
 mod history;
 mod model;
 mod new_enemy;
+mod own_writes;
 mod policies;
 
 use std::collections::BTreeMap;

@@ -26,6 +26,9 @@ use crate::{
 /// How long an answer may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// So many calls at once are many for one connection.
+const BURST: usize = 10_000;
+
 /// A stream, from the caller's side.
 struct Talk {
     questions: mpsc::Sender<CheckStreamRequest>,
@@ -206,6 +209,14 @@ on_both_engines! {
         let reads = (0..20).map(|_| other.call("OrganizationService/GetOrganization", get.clone()));
         let all = tokio::time::timeout(Duration::from_secs(10), futures_util::future::join_all(reads)).await;
         assert_eq!(all.expect("the database is there for others").len(), 20);
+    }
+
+    async fn a_burst_on_one_connection_is_answered_whole(server) {
+        let house = House::build(&server).await;
+        let request = json!({"organizationId": house.organization, "userId": house.user, "permission": "docs:read"});
+        let calls = (0..BURST).map(|_| house.caller.call("AuthorizationService/Check", request.clone()));
+        let answers = futures_util::future::join_all(calls).await;
+        assert!(answers.iter().all(|answer| answer["reason"] == "CHECK_REASON_NO_PERMISSION"));
     }
 
     async fn whoever_may_not_check_opens_no_stream(server) {

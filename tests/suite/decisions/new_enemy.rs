@@ -18,7 +18,7 @@ const DEAF_ROUNDS: usize = 20;
 /// Two servers, and a person who may read what is in a folder.
 struct House {
     first: TestServer,
-    _second: Replica,
+    second: Replica,
     asker: Asker,
     organization: String,
     user: String,
@@ -37,7 +37,7 @@ impl House {
         let second = first.replica(|_| ()).await;
         let asker = Asker::of(&second.root);
         let (user, membership) = (text(&added["userId"]), text(&added["membershipId"]));
-        Self { first, _second: second, asker, organization, user, membership }
+        Self { first, second, asker, organization, user, membership }
     }
 
     fn root(&self) -> &Caller {
@@ -144,6 +144,32 @@ async fn the_revision_of_a_change_of_the_tenant_includes_what_follows_in_organiz
     let write = ask(&write, &deleted["revision"]).await;
     assert_eq!(write, "ROLE", "the replica does not know that the member has another role");
     assert_eq!(ask(&read, &deleted["revision"]).await, "NO_PERMISSION");
+    drop(deaf);
+}
+
+/// Who writes to a replica has seen what was committed elsewhere, also where the write changes nothing more: so has the
+/// replica.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_is_not_answered_from_before_what_the_write_saw() {
+    let house = House::build().await;
+    let second = &house.second.root;
+    house.root().call("RoleService/CreateRole", json!({"slug": "reader", "permissions": ["docs:read"]})).await;
+    let assign = json!({"organizationId": house.organization, "membershipId": house.membership, "role": "reader"});
+    let question = Question { resource: None, ..house.question("") };
+    let before = house.asker.check_as_it_is(&house.organization, &question).await;
+    assert_eq!(before, "NO_PERMISSION");
+
+    let deaf = house.deafen().await;
+    let role = json!({"role": {"slug": "reader", "permissions": []}, "updateMask": "permissions"});
+    house.root().call("RoleService/UpdateRole", role).await;
+    second.call("MembershipService/AssignRole", assign).await;
+    let assigned = house.asker.check_as_it_is(&house.organization, &question).await;
+    assert_eq!(assigned, "NO_PERMISSION", "the role had lost the permission before it was assigned");
+    let suspend = json!({"organizationId": house.organization, "membershipId": house.membership});
+    house.root().call("MembershipService/SuspendMembership", suspend.clone()).await;
+    second.call("MembershipService/SuspendMembership", suspend).await;
+    let suspended = house.asker.check_as_it_is(&house.organization, &question).await;
+    assert_eq!(suspended, "MEMBERSHIP_SUSPENDED", "suspended already, says the answer");
     drop(deaf);
 }
 

@@ -1,0 +1,186 @@
+//! The settings as they are given: one list of keys that is the flags, the variables, the file and their documentation.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// The settings as they are given: every key of the file and every `ROSTER_…` variable is the flag's name, with `_`.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// A TOML file with any of the settings below, such as `listen = "0.0.0.0:7400"`.
+    #[arg(long, env = "ROSTER_CONFIG", global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// The address to serve gRPC on.
+    #[arg(long, env = "ROSTER_LISTEN", global = true, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7400")]
+    pub listen: String,
+
+    /// The folder of the embedded storage (SQLite), made where it is missing. Not used with a database URL.
+    #[arg(long, env = "ROSTER_DATA_DIR", global = true, value_name = "FOLDER", default_value = "roster-data")]
+    pub data_dir: String,
+
+    /// Use PostgreSQL 14 or newer, in place of the embedded storage: `postgres://user:password@host:5432/database`.
+    #[arg(
+        long,
+        env = "ROSTER_DATABASE_URL",
+        global = true,
+        value_name = "URL",
+        default_value = "",
+        hide_env_values = true,
+        hide_default_value = true
+    )]
+    pub database_url: String,
+
+    /// How many connections to PostgreSQL a process holds at most.
+    #[arg(
+        long,
+        env = "ROSTER_DATABASE_CONNECTIONS",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "COUNT",
+        default_value = "20"
+    )]
+    pub database_connections: String,
+
+    /// Publish every event to Kafka, at these brokers: `host:9092,host:9092`.
+    #[arg(
+        long,
+        env = "ROSTER_KAFKA_BROKERS",
+        global = true,
+        value_name = "HOST:PORT,…",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub kafka_brokers: String,
+
+    /// The topic to publish to. Made where it is missing.
+    #[arg(long, env = "ROSTER_KAFKA_TOPIC", global = true, value_name = "TOPIC", default_value = "roster.events.v1")]
+    pub kafka_topic: String,
+
+    /// How many partitions the topic is made with.
+    #[arg(
+        long,
+        env = "ROSTER_KAFKA_PARTITIONS",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "COUNT",
+        default_value = "12"
+    )]
+    pub kafka_partitions: String,
+
+    /// How many replicas the topic is made with: 3 in production. -1: what the brokers are set to.
+    #[arg(
+        long,
+        env = "ROSTER_KAFKA_REPLICATION_FACTOR",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "COUNT",
+        default_value = "-1"
+    )]
+    pub kafka_replication_factor: String,
+
+    /// Further librdkafka properties: `security.protocol=SASL_SSL,sasl.username=…`; one a line where a value has a comma.
+    #[arg(
+        long,
+        env = "ROSTER_KAFKA_PROPERTIES",
+        global = true,
+        value_name = "KEY=VALUE,…",
+        default_value = "",
+        hide_env_values = true,
+        hide_default_value = true
+    )]
+    pub kafka_properties: String,
+
+    /// How long a replica may answer Check without having heard the log, in seconds.
+    #[arg(
+        long,
+        env = "ROSTER_MAX_STALENESS_SECONDS",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "SECONDS",
+        default_value = "10"
+    )]
+    pub max_staleness_seconds: String,
+
+    /// What a replica does after that: `refuse` (UNAVAILABLE), or `answer`, with `stale` set in the answer.
+    #[arg(long, env = "ROSTER_WHEN_STALE", global = true, value_name = "WHAT", default_value = "refuse")]
+    pub when_stale: String,
+
+    /// How much the organizations in memory may take, in MiB. Those not asked for the longest go first.
+    #[arg(
+        long,
+        env = "ROSTER_INDEX_MEMORY_MIB",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "MIB",
+        default_value = "1024"
+    )]
+    pub index_memory_mib: String,
+
+    /// How much one request may do, in decisions; with policies, each policy counts as 10.
+    #[arg(
+        long,
+        env = "ROSTER_WORK_LIMIT",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "DECISIONS",
+        default_value = "1000000"
+    )]
+    pub work_limit: String,
+    /// Let the service ask URLs at private addresses, and without TLS: for issuers inside the operator's own network.
+    #[arg(
+        long,
+        env = "ROSTER_ALLOW_PRIVATE_ADDRESSES",
+        global = true,
+        value_name = "true|false",
+        default_value = "false",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true
+    )]
+    pub allow_private_addresses: String,
+
+    /// How often the keys of each issuer of tokens are read again, in seconds. The issuers themselves are tables of the
+    /// file, `[[issuers]]`: issuer, jwks_url or jwks_file, audiences, tenant or tenant_claim, maps_to ("service" or
+    /// "user"); algorithms, typ, typ_optional, leeway_seconds, lifetime_max_seconds, required_claims, scope_claim, scopes.
+    #[arg(
+        long,
+        env = "ROSTER_JWKS_REFRESH_SECONDS",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "SECONDS",
+        default_value = "300"
+    )]
+    pub jwks_refresh_seconds: String,
+
+    /// How long the keys of an issuer that is away go on being used after they were last read, in seconds.
+    #[arg(
+        long,
+        env = "ROSTER_JWKS_STALE_SECONDS",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "SECONDS",
+        default_value = "86400"
+    )]
+    pub jwks_stale_seconds: String,
+
+    /// How long a stopping service waits for calls to finish, in seconds.
+    #[arg(
+        long,
+        env = "ROSTER_SHUTDOWN_SECONDS",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "SECONDS",
+        default_value = "20"
+    )]
+    pub shutdown_seconds: String,
+
+    /// What to log: `error`, `warn`, `info`, `debug`, `trace`, or per module: `info,roster=debug`.
+    #[arg(long, env = "ROSTER_LOG", global = true, value_name = "LEVEL", default_value = "info")]
+    pub log: String,
+
+    /// How to log: `text` or `json`.
+    #[arg(long, env = "ROSTER_LOG_FORMAT", global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: String,
+}
