@@ -1,6 +1,9 @@
 //! Compiles the contract in `proto/` without protoc, and keeps its descriptors for reflection, method options and
 //! `roster call`.
 
+#[path = "build/personal.rs"]
+mod personal;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
@@ -13,6 +16,7 @@ use prost_types::{
     DescriptorProto, FieldDescriptorProto, FileDescriptorSet,
     field_descriptor_proto::{Label, Type},
 };
+use protox::prost_reflect::{DescriptorPool, MessageDescriptor};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -26,7 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
 
-    fs::write(out.join("scoped.rs"), scoped(&compiler.file_descriptor_set())?)?;
+    fs::write(out.join("scoped.rs"), scoped(&compiler.file_descriptor_set(), &compiler.descriptor_pool())?)?;
+    fs::write(out.join("personal.rs"), personal::code(&compiler.descriptor_pool())?)?;
 
     let server = env::var_os("CARGO_FEATURE_SERVER").is_some();
     let mut prost = tonic_prost_build::Config::new();
@@ -37,26 +42,62 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Says for every request of the contract which organization it is about: by its own `organization_id`, by the one of
+/// Says for every request of the contract which organization it is about, and which request it is where it may come
+/// again; for every answer of those, whether it holds a secret. The organization: by its own `organization_id`, by the one of
 /// the record that it carries, or by the stream that it asks for. Where that is not clear, there is no build.
-fn scoped(files: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
+fn scoped(files: &FileDescriptorSet, pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
     const PACKAGE: &str = "roster.v1";
     let files: Vec<_> = files.file.iter().filter(|file| file.package() == PACKAGE).collect();
     let messages = files.iter().flat_map(|file| &file.message_type);
     let messages: BTreeMap<_, _> =
         messages.map(|message| (format!(".{PACKAGE}.{}", message.name()), message)).collect();
     let methods = files.iter().flat_map(|file| &file.service).flat_map(|service| &service.method);
-    let requests: BTreeSet<_> = methods.map(|method| method.input_type()).collect();
     let mut code = String::new();
+    let (mut requests, mut answers) = (BTreeSet::new(), BTreeSet::new());
+    for method in methods {
+        requests.insert(method.input_type());
+        if text(messages[method.input_type()], "request_id").is_some() {
+            answers.insert(method.output_type());
+        }
+    }
     for request in requests {
         let message = messages[request];
         let name = message.name();
-        let body = organization_of(message, &messages)?;
+        let organization = organization_of(message, &messages)?;
+        let repeatable = match text(message, "request_id") {
+            Some(_) => format!(
+                "(!self.request_id.is_empty()).then(|| \
+                 crate::idempotency::Repeatable::new({name:?}, &self.request_id, self, credential))"
+            ),
+            None => "None".to_owned(),
+        };
         code += &format!(
-            "impl Scoped for crate::proto::v1::{name} {{\n    fn organization_id(&self) -> Option<&str> {{\n        {body}\n    }}\n}}\n"
+            "impl Scoped for crate::proto::v1::{name} {{
+                fn organization_id(&self) -> Option<&str> {{ {organization} }}
+                fn repeatable(&self, credential: &[u8]) -> Option<crate::idempotency::Repeatable> {{
+                    let _ = credential;
+                    {repeatable}
+                }}
+            }}\n"
+        );
+    }
+    for answer in answers {
+        let (name, descriptor) = (messages[answer].name(), pool.get_message_by_name(answer.trim_start_matches('.')));
+        let secret = holds_secret(&descriptor.ok_or("no such message")?);
+        code += &format!(
+            "impl crate::idempotency::Answer for crate::proto::v1::{name} {{ const SECRET: bool = {secret}; }}\n"
         );
     }
     Ok(code)
+}
+
+/// Whether a message, or one within it, has a field that is not to be shown (`debug_redact`). No answer is recursive.
+fn holds_secret(message: &MessageDescriptor) -> bool {
+    message.fields().any(|field| {
+        let redacted =
+            field.options().get_field_by_name("debug_redact").is_some_and(|value| value.as_bool() == Some(true));
+        redacted || field.kind().as_message().is_some_and(holds_secret)
+    })
 }
 
 fn organization_of(

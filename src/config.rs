@@ -1,23 +1,27 @@
 //! Configuration: flags, then `ROSTER_…` variables, then a TOML file, then defaults. One list of keys is the flags, the
 //! variables, the file and their documentation at once; every fault is told at once.
 
+mod domains;
 mod file;
 mod issuers;
 mod kafka;
+mod mail;
 mod read;
 mod settings;
 mod tokens;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+pub use domains::Domains;
 pub use file::{Tables, with_file};
 pub use issuers::{Issuer, KeysFrom, MapsTo, TenantFrom};
 pub use kafka::Kafka;
-use read::{count, read, seconds};
+pub use mail::Mail;
+use read::{count, days, read, seconds};
 pub use settings::Settings;
 pub use tokens::Tokens;
 
-use crate::{db::Location, decision};
+use crate::{db::Location, decision, organizations};
 
 /// The configuration, checked.
 #[derive(Debug, Clone)]
@@ -32,8 +36,14 @@ pub struct Config {
     pub index: decision::Settings,
     /// How long a stopping service waits for calls to finish.
     pub shutdown: Duration,
+    /// For how long what an organization leaves behind is kept.
+    pub retention: organizations::Retention,
     /// Whose tokens are accepted.
     pub tokens: Tokens,
+    /// How domains are proven, and which cannot be claimed.
+    pub domains: Domains,
+    /// Where mails go, and what they say.
+    pub mail: Mail,
     /// What to log.
     pub log: String,
     /// Whether to log as JSON.
@@ -54,7 +64,13 @@ impl Config {
             kafka: kafka::read(&mut faults, settings),
             index: index(&mut faults, settings),
             shutdown: seconds(&mut faults, "shutdown_seconds", &settings.shutdown_seconds),
+            retention: organizations::Retention {
+                restore: days(&mut faults, "restore_days", &settings.restore_days),
+                slug_hold: days(&mut faults, "slug_hold_days", &settings.slug_hold_days),
+            },
             tokens: tokens::check(&mut faults, settings, tables),
+            domains: domains::read(&mut faults, settings),
+            mail: mail::read(&mut faults, settings),
             log: settings.log.clone(),
             log_json: settings.log_format == "json",
         };

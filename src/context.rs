@@ -1,6 +1,6 @@
 //! What an operation knows of its call: the tenant, who asks, when, and what the caller says about it.
 
-use crate::{authority::Authority, clock::Timestamp, ids::TenantId, proto::v1 as pb};
+use crate::{authority::Authority, clock::Timestamp, idempotency::Repeatable, ids::TenantId, proto::v1 as pb};
 
 /// The context of one call.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct Ctx {
     pub now: Timestamp,
     /// The caller's id of the request, or empty.
     pub request_id: String,
+    /// What the request is known by when it comes again, where it has an id.
+    pub repeatable: Option<Repeatable>,
     /// Why, as the caller gave it, or empty.
     pub reason: String,
     /// The W3C trace context of the call, or empty.
@@ -53,7 +55,7 @@ impl Actor {
 impl Ctx {
     /// A call that nobody made over the network: it may do everything.
     pub fn local(tenant_id: TenantId, actor: Actor, now: Timestamp) -> Self {
-        let (request_id, reason, trace_parent) = Default::default();
-        Self { tenant_id, actor, authority: Authority::System, now, request_id, reason, trace_parent }
+        let (request_id, repeatable, reason, trace_parent) = Default::default();
+        Self { tenant_id, actor, authority: Authority::System, now, request_id, repeatable, reason, trace_parent }
     }
 }

@@ -182,7 +182,7 @@ fn code(reason: Reason) -> Code {
         | Reason::EventTooLarge
         | Reason::InvalidPolicy => Code::InvalidArgument,
         Reason::MissingCredentials | Reason::InvalidCredentials => Code::Unauthenticated,
-        Reason::MissingPermission => Code::PermissionDenied,
+        Reason::MissingPermission | Reason::OwnershipOfAnother => Code::PermissionDenied,
         Reason::TenantNotFound
         | Reason::ApiKeyNotFound
         | Reason::UserNotFound
@@ -196,14 +196,18 @@ fn code(reason: Reason) -> Code {
         | Reason::PolicyNotFound
         | Reason::IdentityNotFound
         | Reason::EventNotFound
-        | Reason::ResourceNotFound => Code::NotFound,
+        | Reason::DomainNotFound
+        | Reason::ResourceNotFound
+        | Reason::InvitationNotFound => Code::NotFound,
         Reason::SlugTaken
         | Reason::EmailTaken
         | Reason::ExternalIdTaken
         | Reason::AlreadyMember
         | Reason::TeamNameTaken
         | Reason::IdentityTaken
-        | Reason::AlreadyTeamMember => Code::AlreadyExists,
+        | Reason::AlreadyClaimed
+        | Reason::AlreadyTeamMember
+        | Reason::InvitationPending => Code::AlreadyExists,
         Reason::LastOwner
         | Reason::IllegalTransition
         | Reason::TeamCycle
@@ -219,13 +223,37 @@ fn code(reason: Reason) -> Code {
         | Reason::LimitReached
         | Reason::ResourceCycle
         | Reason::ResourceTooDeep
-        | Reason::ResourceHasChildren => Code::FailedPrecondition,
+        | Reason::DomainTaken
+        | Reason::DomainNotAllowed
+        | Reason::DomainNotVerified
+        | Reason::DnsNoName
+        | Reason::DnsNoRecord
+        | Reason::DnsOtherValue
+        | Reason::IdempotencyKeyReused
+        | Reason::IdempotencyAnswerGone
+        | Reason::NotAnOwner
+        | Reason::MemberNotActive
+        | Reason::OwnerNeeded
+        | Reason::RestoreWindowOver
+        | Reason::ResourceHasChildren
+        | Reason::OrganizationSuspended
+        | Reason::MembershipEnded
+        | Reason::InvitationUsed
+        | Reason::InvitationDeclined
+        | Reason::InvitationRevoked
+        | Reason::InvitationExpired
+        | Reason::InvitationTokenReplaced
+        | Reason::InvitationAddressMismatch
+        | Reason::AddressNotVerified
+        | Reason::MembershipSuspended
+        | Reason::UserSuspended => Code::FailedPrecondition,
         Reason::EtagMismatch | Reason::Conflict => Code::Aborted,
         Reason::WorkLimitExceeded => Code::ResourceExhausted,
         Reason::StorageUnavailable
         | Reason::IndexStale
         | Reason::ShuttingDown
         | Reason::OutcomeUnknown
+        | Reason::DnsFailure
         | Reason::IssuerUnavailable => Code::Unavailable,
         Reason::Unspecified | Reason::Internal => Code::Internal,
     }

@@ -17,6 +17,10 @@ use crate::{
 
 /// The most entries that metadata holds.
 const METADATA_ENTRIES_MAX: usize = 50;
+/// The most features that an organization says something about.
+const FEATURE_FLAGS_MAX: usize = 100;
+/// The longest URL.
+const URL_CHARACTERS_MAX: usize = 2_000;
 
 /// Reads the fields of one request.
 #[derive(Debug, Default)]
@@ -32,6 +36,13 @@ pub struct Email {
     pub original: String,
     /// In lower case, the domain as A-labels.
     pub key: String,
+}
+
+impl Email {
+    /// Reads an address; none where it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_email(text)
+    }
 }
 
 impl Fields {
@@ -169,6 +180,46 @@ impl Fields {
         }
     }
 
+    /// An `https` URL of at most 2000 characters, or nothing.
+    pub fn https_url(&mut self, field: impl Display, text: &str) {
+        let spoiled = text.chars().any(|c| c.is_whitespace() || c.is_control());
+        let is_https = |url: reqwest::Url| {
+            url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none()
+        };
+        if text.is_empty() {
+        } else if text.chars().count() > URL_CHARACTERS_MAX {
+            self.wrong(field, format!("more than {URL_CHARACTERS_MAX} characters"));
+        } else if spoiled || !reqwest::Url::parse(text).is_ok_and(is_https) {
+            self.wrong(field, "not of the form https://host/path");
+        }
+    }
+
+    /// A colour, `#rrggbb`, or nothing.
+    pub fn color(&mut self, field: impl Display, text: &str) {
+        let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6);
+        if !text.is_empty() && !digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            self.wrong(field, "not of the form #rrggbb");
+        }
+    }
+
+    /// Features that are on or off: at most 100.
+    pub fn feature_flags(&mut self, field: &str, flags: &BTreeMap<String, bool>) {
+        self.count(field, flags.len(), 0..=FEATURE_FLAGS_MAX);
+        for name in flags.keys().filter(|name| !is_feature(name)) {
+            let form = "not 1 to 64 of a-z 0-9 - _ . that begin and end with a letter or a digit";
+            self.wrong(format!("{field}[{name}] (the key)"), form);
+        }
+    }
+
+    /// A time, or none.
+    pub fn time(&mut self, field: &str, time: Option<&prost_types::Timestamp>) -> Option<Timestamp> {
+        let time = Timestamp::try_from(time?);
+        if time.is_err() {
+            self.wrong(field, "not a time of the years 1 to 9999");
+        }
+        time.ok()
+    }
+
     /// A time after `now`, or none.
     pub fn future(&mut self, field: &str, time: Option<&prost_types::Timestamp>, now: Timestamp) -> Option<Timestamp> {
         let time = time?;
@@ -225,8 +276,9 @@ impl Fields {
         if paths.is_empty() {
             self.wrong("update_mask", format!("required: some of {}", known.join(", ")));
         }
-        for path in paths.iter().filter(|path| !known.contains(&path.as_str())) {
-            self.wrong("update_mask", format!("{path:?} is none of {}", known.join(", ")));
+        let unknown: Vec<_> = paths.iter().filter(|path| !known.contains(&path.as_str())).cloned().collect();
+        if !unknown.is_empty() {
+            self.wrong("update_mask", format!("{:?}: not of {}", unknown.join(", "), known.join(", ")));
         }
         Mask(paths)
     }
@@ -272,6 +324,15 @@ fn is_slug(text: &str) -> bool {
         && !text.contains("--")
 }
 
+fn is_feature(name: &str) -> bool {
+    let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = name.as_bytes();
+    (1..=64).contains(&bytes.len())
+        && bytes.iter().all(|byte| alphanumeric(byte) || b"-_.".contains(byte))
+        && bytes.first().is_some_and(alphanumeric)
+        && bytes.last().is_some_and(alphanumeric)
+}
+
 /// Whether this is the slug of a permission or a role.
 pub fn is_right_slug(text: &str) -> bool {
     (1..=128).contains(&text.len())
@@ -282,16 +343,28 @@ pub fn is_right_slug(text: &str) -> bool {
 fn parse_email(text: &str) -> Option<Email> {
     let original: String = text.trim().nfc().collect();
     let (local, domain) = original.rsplit_once('@')?;
-    let spoiled = |c: char| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"@".contains(c);
-    if local.is_empty() || local.chars().count() > 64 || local.chars().any(spoiled) {
+    let spoiled = |c: char| c.is_whitespace() || c.is_control() || is_invisible(c) || "<>()[],;:\\\"@".contains(c);
+    // RFC 5321, section 4.5.3.1.1, counts octets; RFC 6531, section 3.3, leaves it at that.
+    if local.is_empty() || local.len() > 64 || local.chars().any(spoiled) {
         return None;
     }
     let domain = idna::domain_to_ascii_strict(domain).ok()?;
-    if !domain.contains('.') || domain.split('.').any(str::is_empty) || domain.parse::<std::net::IpAddr>().is_ok() {
+    let (_, top) = domain.rsplit_once('.')?;
+    // A name whose last label is a number is read as an address of the network (WHATWG URL, section 3.5).
+    if domain.split('.').any(str::is_empty) || top.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let key: String = format!("{}@{domain}", local.to_lowercase()).nfc().collect();
     (original.len() <= 254 && key.len() <= 254).then_some(Email { original, key })
+}
+
+/// Whether nothing is to be seen of a character: two addresses that look the same would be different ones (Unicode,
+/// `Default_Ignorable_Code_Point`).
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -309,7 +382,41 @@ mod tests {
         {
             assert_eq!(key(bad), None, "{bad}");
         }
+        for bad in [
+            "ada@example.com.",
+            "ada@.example.com",
+            "ada@1.2.3",
+            "ada@[1.2.3.4]",
+            "a\u{200b}da@example.com",
+            "ada\u{202e}@example.com",
+            "ada@xn--a.example",
+            "ada@b_d.example",
+        ] {
+            assert_eq!(key(bad), None, "{bad}");
+        }
         assert_eq!(key(&format!("{}@example.com", "a".repeat(65))), None);
+        assert_eq!(key(&format!("{}@example.com", "é".repeat(33))), None, "octets count");
+    }
+
+    #[test]
+    fn addresses_that_differ_have_different_keys() {
+        let key = |text: &str| parse_email(text).unwrap().key;
+        let dotless = ["I@example.com", "\u{131}@example.com", "\u{130}@example.com"].map(key);
+        assert_eq!(dotless[0], "i@example.com");
+        assert!(dotless[0] != dotless[1] && dotless[0] != dotless[2] && dotless[1] != dotless[2]);
+        for (one, other) in [
+            ("a.b@x.example", "ab@x.example"),
+            ("a+b@x.example", "a@x.example"),
+            ("a@stra\u{df}e.example", "a@strasse.example"),
+            ("a@b\u{131}.example", "a@bi.example"),
+        ] {
+            assert_ne!(key(one), key(other));
+        }
+        // Each key is its own key, and so is the domain in any of its spellings.
+        for one in ["\u{130}@example.com", "\u{3a3}\u{391}\u{3a3}@x.example", "A\u{30a}@B\u{dc}cher\u{3002}example"] {
+            assert_eq!(key(&key(one)), key(one));
+        }
+        assert_eq!(key("a@\u{ff22}\u{dc}CHER\u{3002}example"), "a@xn--bcher-kva.example");
     }
 
     #[test]
@@ -320,6 +427,49 @@ mod tests {
         for bad in ["", "a", "-ab", "ab-", "a--b", "Ab", "a_b", &"a".repeat(64)] {
             assert!(!is_slug(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn urls_colours_and_features_are_of_their_form() {
+        let wrong = |read: &dyn Fn(&mut Fields)| {
+            let mut fields = Fields::new();
+            read(&mut fields);
+            fields.done().is_err()
+        };
+        for good in ["", "https://cdn.example/logo.svg", "https://cdn.example:8443/a?b=c#d"] {
+            assert!(!wrong(&|fields| fields.https_url("url", good)), "{good}");
+        }
+        let long = format!("https://cdn.example/{}", "a".repeat(2_000));
+        for bad in [
+            "http://cdn.example/a",
+            "//cdn.example",
+            "logo.svg",
+            "https://",
+            "https://me:secret@cdn.example/a",
+            "https://cdn.example/a b",
+            "https://cdn.example/\na",
+            "javascript:alert(1)",
+            "data:image/png;base64,AA",
+            &long,
+        ] {
+            assert!(wrong(&|fields| fields.https_url("url", bad)), "{bad}");
+        }
+        for good in ["", "#00ff99", "#ABCDEF"] {
+            assert!(!wrong(&|fields| fields.color("color", good)), "{good}");
+        }
+        for bad in ["#fff", "00ff99", "#00ff9", "#00ff999", "#00ff9g", "red", "#ÿÿÿ"] {
+            assert!(wrong(&|fields| fields.color("color", bad)), "{bad}");
+        }
+        let flag = |name: &str| BTreeMap::from([(name.to_owned(), true)]);
+        for good in ["a", "beta.search-v2", "a_b", &"a".repeat(64)] {
+            assert!(!wrong(&|fields| fields.feature_flags("flags", &flag(good))), "{good}");
+        }
+        for bad in ["", ".a", "a.", "A", "a b", "a/b", &"a".repeat(65)] {
+            assert!(wrong(&|fields| fields.feature_flags("flags", &flag(bad))), "{bad}");
+        }
+        let many = |count: usize| (0..count).map(|number| (format!("f{number}"), true)).collect();
+        assert!(!wrong(&|fields| fields.feature_flags("flags", &many(100))));
+        assert!(wrong(&|fields| fields.feature_flags("flags", &many(101))));
     }
 
     #[test]

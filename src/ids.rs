@@ -42,8 +42,12 @@ kinds! {
     Team "team" TeamId,
     /// A right on one resource.
     Grant "grant" GrantId,
+    /// A domain that an organization claims or has proven.
+    Domain "dom" DomainId,
     /// One fact of the log.
     Event "evt" EventId,
+    /// A pending request to join.
+    Invitation "inv" InvitationId,
     /// A key by which a service calls.
     ApiKey "key" ApiKeyId,
 }

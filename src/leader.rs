@@ -1,4 +1,4 @@
-//! The replica that leads runs the sequencer and the relay; the others wait for its lease to end.
+//! The replica that leads runs the sequencer, the relay, the sweeper and the mailer; the others wait for its lease to end.
 
 use tokio_util::sync::CancellationToken;
 
@@ -6,8 +6,11 @@ use tokio_util::sync::CancellationToken;
 use crate::relay::Relay;
 use crate::{
     db::{Db, wake::Wake},
+    domains::Checker,
     lease::{self, Epoch},
+    mail::Mailer,
     sequencer,
+    sweeper::Sweeper,
 };
 
 /// What a leader runs, and where.
@@ -19,6 +22,12 @@ pub struct Leader {
     pub wake: Wake,
     /// This replica's name in the lease.
     pub holder: String,
+    /// What happens by itself.
+    pub sweeper: Sweeper,
+    /// Looks verified domains up again.
+    pub checker: Checker,
+    /// Sends mails.
+    pub mailer: Mailer,
     /// Kafka, where it is configured.
     #[cfg(feature = "kafka")]
     pub relay: Option<Relay>,
@@ -50,7 +59,9 @@ impl Leader {
             self.sequence(epoch, &term).await;
             numbered.cancel(); // only now has the relay seen everything
         };
-        tokio::join!(self.keep(epoch, &term), sequencing, self.relay(epoch, &term, &numbered));
+        let by_itself =
+            async { tokio::join!(self.sweeper.run(&term), self.mailer.run(&term), self.checker.run(&term)) };
+        tokio::join!(self.keep(epoch, &term), sequencing, self.relay(epoch, &term, &numbered), by_itself);
         if let Err(error) = lease::release(&self.db, epoch).await {
             tracing::warn!(%error, "the lease was not given up: it ends by itself");
         }

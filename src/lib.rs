@@ -41,6 +41,8 @@ pub mod clock;
 #[cfg(feature = "server")]
 pub mod context;
 #[cfg(feature = "server")]
+pub mod dns;
+#[cfg(feature = "server")]
 pub mod egress;
 #[cfg(feature = "server")]
 pub mod error;
@@ -49,6 +51,8 @@ pub mod etag;
 #[cfg(feature = "server")]
 pub mod fields;
 #[cfg(feature = "server")]
+pub mod idempotency;
+#[cfg(feature = "server")]
 pub mod ids;
 #[cfg(feature = "server")]
 pub mod service;
@@ -56,7 +60,11 @@ pub mod service;
 #[cfg(feature = "server")]
 pub mod api_keys;
 #[cfg(feature = "server")]
+pub mod domains;
+#[cfg(feature = "server")]
 pub mod grants;
+#[cfg(feature = "server")]
+pub mod invitations;
 #[cfg(feature = "server")]
 pub mod memberships;
 #[cfg(feature = "server")]
@@ -87,9 +95,13 @@ pub mod leader;
 #[cfg(feature = "server")]
 pub mod lease;
 #[cfg(feature = "server")]
+pub mod mail;
+#[cfg(feature = "server")]
 pub mod meter;
 #[cfg(feature = "server")]
 pub mod sequencer;
+#[cfg(feature = "server")]
+pub mod sweeper;
 
 #[cfg(feature = "server")]
 pub mod decision;

@@ -17,15 +17,19 @@ use crate::{
     config::Config,
     db::{Db, wake::Wake},
     decision::Index,
+    dns::Dns,
+    domains::{Checker, Lists},
     error::{Error, Result},
     events,
     leader::Leader,
+    mail::{Mailer, Templates},
     meter::{Meter, MeterLayer},
     proto::{
         DESCRIPTORS,
         v1::{
             api_key_service_server::ApiKeyServiceServer, authorization_service_server::AuthorizationServiceServer,
-            event_service_server::EventServiceServer, grant_service_server::GrantServiceServer,
+            domain_service_server::DomainServiceServer, event_service_server::EventServiceServer,
+            grant_service_server::GrantServiceServer, invitation_service_server::InvitationServiceServer,
             membership_service_server::MembershipServiceServer, organization_service_server::OrganizationServiceServer,
             policy_service_server::PolicyServiceServer, role_service_server::RoleServiceServer,
             team_service_server::TeamServiceServer, tenant_service_server::TenantServiceServer,
@@ -33,11 +37,12 @@ use crate::{
         },
     },
     service::Service,
+    sweeper::Sweeper,
     tail::Tail,
 };
 
 /// The services that health speaks of.
-const SERVICES: [&str; 12] = [
+const SERVICES: [&str; 14] = [
     "",
     "roster.v1.TenantService",
     "roster.v1.ApiKeyService",
@@ -49,7 +54,9 @@ const SERVICES: [&str; 12] = [
     "roster.v1.GrantService",
     "roster.v1.PolicyService",
     "roster.v1.AuthorizationService",
+    "roster.v1.DomainService",
     "roster.v1.EventService",
+    "roster.v1.InvitationService",
 ];
 
 /// What a server cannot start for: a sentence for people.
@@ -91,6 +98,7 @@ pub struct Running {
 /// Starts a server; it is ready when this returns. Cancel `stop`, then wait for [`Running::stopped`].
 pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Result<Running, Failure> {
     let methods = Methods::of_contract()?;
+    let templates = Arc::new(Templates::load(config.mail.templates.as_deref())?);
     let folder = lock_folder(config).await?;
     // Before the first key is made: it is shown once, and must not be lost to a port in use.
     let listener = TcpListener::bind(config.listen)
@@ -112,18 +120,36 @@ pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Re
         stream_epoch: stream_epoch.to_string().into(),
         stop: stop.clone(),
     };
+    let dns = Dns::new(&config.domains.dns_servers);
     let service = Service {
         db: db.clone(),
         clock: clock.clone(),
         index,
         credentials: credentials.clone(),
+        dns: dns.clone(),
+        lists: Arc::new(Lists::new(config.domains.refused.clone(), config.domains.allowed.clone())),
         wake: wake.clone(),
         log,
+        retention: config.retention,
+        templates: templates.clone(),
     };
+    let mailer = Mailer::new(&config.mail, templates, db.clone(), clock.clone(), wake.clone())?;
 
     let background = TaskTracker::new();
     let background_stop = CancellationToken::new();
-    spawn_background(config, &background, &background_stop, &stop, &db, wake, tail, credentials.clone());
+    spawn_background(
+        config,
+        &background,
+        &background_stop,
+        &stop,
+        &db,
+        &clock,
+        wake,
+        dns,
+        tail,
+        credentials.clone(),
+        mailer,
+    );
 
     let (reporter, health) = tonic_health::server::health_reporter();
     for name in SERVICES {
@@ -173,14 +199,20 @@ fn spawn_background(
     stop: &CancellationToken,
     server: &CancellationToken,
     db: &Db,
+    clock: &Clock,
     wake: Wake,
+    dns: Dns,
     tail: Tail,
     credentials: Arc<Credentials>,
+    mailer: Mailer,
 ) {
     let leader = Leader {
         db: db.clone(),
         wake: wake.clone(),
         holder: uuid::Uuid::now_v7().to_string(),
+        mailer,
+        sweeper: Sweeper { db: db.clone(), clock: clock.clone(), wake: wake.clone(), retention: config.retention },
+        checker: Checker { db: db.clone(), clock: clock.clone(), wake: wake.clone(), dns },
         #[cfg(feature = "kafka")]
         relay: config.kafka.clone().map(crate::relay::Relay::new),
     };
@@ -222,6 +254,8 @@ fn routes(service: Service, (meter, auth): (MeterLayer, AuthLayer)) -> Result<Ro
         .add_service(GrantServiceServer::from_arc(service.clone()))
         .add_service(PolicyServiceServer::from_arc(service.clone()).max_decoding_message_size(BATCH_BYTES_MAX))
         .add_service(AuthorizationServiceServer::from_arc(service.clone()).max_decoding_message_size(BATCH_BYTES_MAX))
+        .add_service(DomainServiceServer::from_arc(service.clone()))
+        .add_service(InvitationServiceServer::from_arc(service.clone()))
         .add_service(EventServiceServer::from_arc(service)))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status, metadata::MetadataValue};
 
 use crate::{
     auth::{Caller, Credentials, Who, scopes::PLATFORM},
@@ -12,18 +12,25 @@ use crate::{
     context::{Actor, Ctx},
     db::{Db, Tx, wake::Wake},
     decision::{Circumstances, Consistency, Index, Needs, Question, allows},
+    dns::Dns,
+    domains::Lists,
     error::{Error, Result},
     events::{self, Stream},
-    ids::{OrganizationId, TenantId},
+    idempotency::{Answer, Repeatable},
+    ids::OrganizationId,
+    mail::Templates,
     organizations,
     proto::v1::CheckReason,
 };
 
-/// A request that says which organization it is about: implemented for every request of the contract by build.rs, from
+/// A request that says which organization it is about, and which request it is: implemented for every request of the contract by build.rs, from
 /// its descriptors.
 pub trait Scoped {
     /// The organization, as the request names it; none where it is about no one organization.
     fn organization_id(&self) -> Option<&str>;
+
+    /// Which request it is, where it has a `request_id`; with the credential that it came with.
+    fn repeatable(&self, credential: &[u8]) -> Option<Repeatable>;
 }
 
 include!(concat!(env!("OUT_DIR"), "/scoped.rs"));
@@ -31,6 +38,10 @@ include!(concat!(env!("OUT_DIR"), "/scoped.rs"));
 /// A stream of requests is about no one organization.
 impl<T> Scoped for tonic::Streaming<T> {
     fn organization_id(&self) -> Option<&str> {
+        None
+    }
+
+    fn repeatable(&self, _: &[u8]) -> Option<Repeatable> {
         None
     }
 }
@@ -49,10 +60,18 @@ pub struct Service {
     pub index: Arc<Index>,
     /// What verifies credentials.
     pub credentials: Arc<Credentials>,
+    /// Asks the domain name system.
+    pub dns: Dns,
+    /// Domains that nobody can claim.
+    pub lists: Arc<Lists>,
     /// Hints that there is work.
     pub wake: Wake,
     /// The log, for readers.
     pub log: events::Reader,
+    /// For how long what an organization leaves behind is kept.
+    pub retention: organizations::Retention,
+    /// The templates of mails.
+    pub templates: Arc<Templates>,
 }
 
 impl Service {
@@ -72,6 +91,8 @@ impl Service {
         let mut ctx = Ctx::local(caller.tenant_id, actor, self.clock.now());
         let trace_parent = request.metadata().get("traceparent").and_then(|text| text.to_str().ok());
         ctx.trace_parent = trace_parent.filter(|text| text.len() <= TRACE_PARENT_MAX).unwrap_or_default().to_owned();
+        let credential = request.metadata().get("authorization").map(MetadataValue::as_encoded_bytes);
+        ctx.repeatable = request.get_ref().repeatable(credential.unwrap_or_default());
         ctx.authority = self.authority(&caller, organization_id, ctx.now).await?;
         Ok((ctx, request.into_inner()))
     }
@@ -85,8 +106,11 @@ impl Service {
         now: Timestamp,
     ) -> Result<Authority> {
         let Who::User(user_id, _) = caller.who else { return Ok(Authority::Service(caller.who.scopes())) };
-        let permission = caller.permission.clone();
-        let lacks = || Error::missing_permission(&caller.permission);
+        if caller.needed.self_service {
+            return Ok(Authority::Oneself(user_id));
+        }
+        let permission = caller.needed.permission.clone();
+        let lacks = || Error::missing_permission(&caller.needed.permission);
         let organization_id = organization_id.filter(|_| *permission != *PLATFORM).ok_or_else(lacks)?;
         let needs = Needs::Question(user_id.uuid(), None);
         let consistency = Consistency::MinimizeLatency;
@@ -102,9 +126,12 @@ impl Service {
         let mut user = UserAuthority { user_id, permission: permission.clone(), by_role: true };
         match answer {
             Ok(reason) if allows(reason) => user.by_role = reason == CheckReason::Role,
-            Ok(CheckReason::MembershipSuspended | CheckReason::UserSuspended | CheckReason::NoPermission) => {
-                return Err(lacks());
-            }
+            Ok(
+                CheckReason::MembershipSuspended
+                | CheckReason::MembershipPending
+                | CheckReason::UserSuspended
+                | CheckReason::NoPermission,
+            ) => return Err(lacks()),
             Ok(_) => {
                 // That the organization is suspended, say, is nothing that a stranger hears.
                 let mut tx = self.db.snapshot().await?;
@@ -121,29 +148,52 @@ impl Service {
         request.extensions().get().cloned().ok_or_else(|| Error::internal("a call passed the guard without a caller"))
     }
 
-    /// The one way to write: an operation, in one transaction that also appends its events. Its answer comes with the
-    /// revision that includes it, and this replica's index includes it before the caller hears of it.
-    pub async fn write<T>(
+    /// The one way to write: an operation, in one transaction that also appends its events, and keeps the answer for
+    /// whoever comes with the same `request_id` again. The answer comes with the revision that includes the change, and
+    /// this replica's index includes it before the caller hears of it.
+    pub async fn write<T, A: Answer>(
         &self,
-        tenant_id: TenantId,
-        operation: impl AsyncFn(&mut Tx) -> Result<T>,
-    ) -> Result<(T, String), Status> {
-        let (answer, mut ledger) = self.db.write(operation).await?;
+        ctx: Ctx,
+        operation: impl AsyncFn(&Ctx, &mut Tx) -> Result<T>,
+        answer: impl Fn(T, String) -> A,
+    ) -> Result<Response<A>, Status> {
+        let tenant_id = ctx.tenant_id;
+        let (answer, ledger) = self.db.write(async move |tx| once(&ctx, tx, &operation, &answer).await).await?;
         if !ledger.events().is_empty() {
             self.wake.committed();
         }
         ledger.events().iter().for_each(|event| self.credentials.feed(event));
-        if ledger.tenant_sequence(tenant_id).is_none() {
-            // Nothing was changed, and no lock taken: the present state includes it.
-            let sequence = events::store::tenant_sequence(&mut self.db.snapshot().await?, tenant_id).await?;
-            ledger.reached(Stream::Tenant(tenant_id), sequence);
-        }
         self.index.include(tenant_id, &ledger).await;
-        Ok((answer, ledger.revision(tenant_id).encode()))
+        Ok(Response::new(answer))
     }
 
     /// Reads from one snapshot.
     pub async fn read<T>(&self, query: impl AsyncFn(&mut Tx) -> Result<T>) -> Result<T, Status> {
         Ok(query(&mut self.db.snapshot().await?).await?)
     }
+}
+
+/// Does what is asked, unless it was done before.
+async fn once<T, A: Answer>(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    operation: &impl AsyncFn(&Ctx, &mut Tx) -> Result<T>,
+    answer: &impl Fn(T, String) -> A,
+) -> Result<A> {
+    if let Some(request) = &ctx.repeatable
+        && let Some(answer) = request.recall(ctx, tx).await?
+    {
+        return Ok(answer);
+    }
+    let done = operation(ctx, tx).await?;
+    if tx.ledger.tenant_sequence(ctx.tenant_id).is_none() {
+        // Nothing was changed, and no lock taken: the present state includes it.
+        let sequence = events::store::tenant_sequence(tx, ctx.tenant_id).await?;
+        tx.ledger.reached(Stream::Tenant(ctx.tenant_id), sequence);
+    }
+    let answer = answer(done, tx.ledger.revision(ctx.tenant_id).encode());
+    if let Some(request) = &ctx.repeatable {
+        request.keep(ctx, tx, &answer).await?;
+    }
+    Ok(answer)
 }

@@ -14,7 +14,7 @@ use roster::{
     db::{Db, Location, wake::Wake},
     events::{Record, store},
     lease,
-    memberships::{self, NewMember, Origin, Person},
+    memberships::{self, NewMember, Person},
     organizations,
     relay::{Relay, librdkafka_settings, topic},
     sequencer, tenants,
@@ -65,18 +65,14 @@ async fn fill(db: &Db) {
             slug,
             external_id: None,
             metadata: BTreeMap::new(),
+            branding: organizations::Branding::default(),
+            feature_flags: BTreeMap::new(),
             initial_owners: Vec::new(),
         };
         let member = |index: usize| {
             let address = format!("u{batch}-{index}@example.com");
             let email = roster::fields::Email { original: address.clone(), key: address };
-            Ok(NewMember {
-                person: Person::Email(email),
-                display_name: String::new(),
-                roles: vec![],
-                teams: vec![],
-                origin: Origin::api(),
-            })
+            Ok(NewMember::active(Person::Email(email), vec![]))
         };
         let members: Vec<_> = (0..BATCH).map(member).collect();
         db.write(async move |tx| {

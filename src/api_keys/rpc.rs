@@ -34,10 +34,16 @@ impl ApiKeyService for Service {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let input = Create { name: request.name, scopes, expires_at };
-        let ((key, secret), revision) =
-            self.write(ctx.tenant_id, async move |tx| api_keys::create(&ctx, tx, &caller, &input).await).await?;
-        let response = pb::CreateApiKeyResponse { api_key: Some((&key).into()), secret: secret.reveal(), revision };
-        Ok(Response::new(response))
+        self.write(
+            ctx,
+            async move |ctx, tx| api_keys::create(ctx, tx, &caller, &input).await,
+            |(key, secret), revision| pb::CreateApiKeyResponse {
+                api_key: Some((&key).into()),
+                secret: secret.reveal(),
+                revision,
+            },
+        )
+        .await
     }
 
     async fn get_api_key(
@@ -78,14 +84,17 @@ impl ApiKeyService for Service {
         let overlap = fields.duration("overlap", request.overlap.as_ref(), OVERLAP_MAX, OVERLAP_DEFAULT);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let ((keys, secret), revision) =
-            self.write(ctx.tenant_id, async move |tx| api_keys::rotate(&ctx, tx, &caller, id, overlap).await).await?;
-        Ok(Response::new(pb::RotateApiKeyResponse {
-            api_key: Some((&keys.successor).into()),
-            secret: secret.reveal(),
-            rotated_api_key: Some((&keys.rotated).into()),
-            revision,
-        }))
+        self.write(
+            ctx,
+            async move |ctx, tx| api_keys::rotate(ctx, tx, &caller, id, overlap).await,
+            |(keys, secret), revision| pb::RotateApiKeyResponse {
+                api_key: Some((&keys.successor).into()),
+                secret: secret.reveal(),
+                rotated_api_key: Some((&keys.rotated).into()),
+                revision,
+            },
+        )
+        .await
     }
 
     async fn revoke_api_key(
@@ -97,8 +106,12 @@ impl ApiKeyService for Service {
         let id = fields.id("api_key_id", &request.api_key_id);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (key, revision) = self.write(ctx.tenant_id, async move |tx| api_keys::revoke(&ctx, tx, id).await).await?;
-        Ok(Response::new(pb::RevokeApiKeyResponse { api_key: Some((&key).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| api_keys::revoke(ctx, tx, id).await,
+            |key, revision| pb::RevokeApiKeyResponse { api_key: Some((&key).into()), revision },
+        )
+        .await
     }
 }
 

@@ -93,7 +93,8 @@ impl Accounts {
         Ok(user_id)
     }
 
-    /// Forgets the accounts of a user whose links were changed.
+    /// Forgets the accounts of a user whose links were changed. Which those were, an event says no more once the user is
+    /// erased: then all that were found to be theirs are forgotten.
     pub fn feed(&self, event: &pb::Event) {
         let states = match &event.data {
             Some(Data::UserIdentityLinked(data)) => [&data.before, &data.after],
@@ -103,6 +104,10 @@ impl Accounts {
         };
         let Ok(tenant_id) = event.tenant_id.parse::<TenantId>() else { return };
         self.changes.fetch_add(1, Ordering::SeqCst);
+        let erased = states.iter().copied().flatten().all(|user| user.identities.is_empty());
+        if erased && let Some(user_id) = event.subject.as_ref().and_then(|subject| subject.id.parse().ok()) {
+            self.known.retain(|_, known| known.user_id != Some(user_id));
+        }
         for linked in states.into_iter().flatten().flat_map(|user| &user.identities) {
             let identity = Identity { issuer: linked.issuer.clone(), subject: linked.subject.clone() };
             self.known.remove(&Account { tenant_id, identity });

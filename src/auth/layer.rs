@@ -111,13 +111,13 @@ impl Guard {
             return Ok(None);
         }
         let who = self.verify(headers).await?;
-        let Some(permission) = self.methods.permission(path) else { return Ok(None) }; // answered as UNIMPLEMENTED
+        let Some(needed) = self.methods.needed(path) else { return Ok(None) }; // answered as UNIMPLEMENTED
         let tenant_id = self.tenant(&who, headers).await?;
         // A user is asked for it where the organization is known: by `Service::open`.
-        if !matches!(who, Who::User(..)) && !who.scopes().allow(permission) {
-            return Err(Error::missing_permission(permission));
+        if !matches!(who, Who::User(..)) && !who.scopes().allow(&needed.permission) {
+            return Err(Error::missing_permission(&needed.permission));
         }
-        Ok(Some(Caller { tenant_id, who, permission: permission.clone() }))
+        Ok(Some(Caller { tenant_id, who, needed: needed.clone() }))
     }
 
     async fn verify(&self, headers: &HeaderMap) -> Result<Who> {

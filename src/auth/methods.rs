@@ -1,4 +1,4 @@
-//! What each method needs: the option `required_permission` of the contract.
+//! What each method needs: the options `required_permission` and `self_service` of the contract.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,25 +10,39 @@ use crate::{
 };
 
 /// The extension that names what a method needs.
-const OPTION: &str = "roster.v1.required_permission";
+const PERMISSION: &str = "roster.v1.required_permission";
+/// The extension that says that users call a method about themselves.
+const SELF_SERVICE: &str = "roster.v1.self_service";
 
-/// The permission that each method needs, by the path of the method: `/roster.v1.UserService/GetUser`.
+/// What a method needs.
+#[derive(Debug, Clone)]
+pub struct Needed {
+    /// A permission.
+    pub permission: Arc<str>,
+    /// Of users nothing: they call it about themselves.
+    pub self_service: bool,
+}
+
+/// What each method needs, by the path of the method: `/roster.v1.UserService/GetUser`.
 #[derive(Debug)]
-pub struct Methods(HashMap<String, Arc<str>>);
+pub struct Methods(HashMap<String, Needed>);
 
 impl Methods {
     /// Reads the contract. Fails where a method does not say what it needs: then the service must not start.
     pub fn of_contract() -> Result<Self> {
         let pool = DescriptorPool::decode(DESCRIPTORS).map_err(Error::internal)?;
-        let option = pool.get_extension_by_name(OPTION).ok_or_else(|| Error::internal("no option in the contract"))?;
+        let option =
+            |name| pool.get_extension_by_name(name).ok_or_else(|| Error::internal("no option in the contract"));
+        let (permission_option, self_service_option) = (option(PERMISSION)?, option(SELF_SERVICE)?);
         let needs = |method: MethodDescriptor| {
             let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
             let options = method.options();
-            let permission: Arc<str> = options.get_extension(&option).as_str().unwrap_or_default().into();
+            let permission: Arc<str> = options.get_extension(&permission_option).as_str().unwrap_or_default().into();
             if permission.is_empty() {
-                return Err(Error::internal(format!("{path} has no {OPTION}")));
+                return Err(Error::internal(format!("{path} has no {PERMISSION}")));
             }
-            Ok((path, permission))
+            let self_service = options.get_extension(&self_service_option).as_bool().unwrap_or_default();
+            Ok((path, Needed { permission, self_service }))
         };
         let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
         Ok(Self(methods.map(needs).collect::<Result<_>>()?))
@@ -36,7 +50,7 @@ impl Methods {
 
     /// What the methods need, some more than once.
     pub fn permissions(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.0.values()
+        self.0.values().map(|needed| &needed.permission)
     }
 
     /// The paths of all methods.
@@ -45,7 +59,7 @@ impl Methods {
     }
 
     /// What the method at this path needs; none for a path that the contract does not have.
-    pub fn permission(&self, path: &str) -> Option<&Arc<str>> {
+    pub fn needed(&self, path: &str) -> Option<&Needed> {
         self.0.get(path)
     }
 }

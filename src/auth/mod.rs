@@ -13,7 +13,7 @@ use accounts::Accounts;
 pub use accounts::Freshness;
 use keys::{KeyCache, VerifiedKey};
 pub use layer::AuthLayer;
-pub use methods::Methods;
+pub use methods::{Methods, Needed};
 use scopes::Scopes;
 use tokens::{Account, Tokens, VerifiedToken};
 
@@ -36,7 +36,7 @@ pub struct Caller {
     /// Who calls.
     pub who: Who,
     /// What the method needs that is called.
-    pub permission: Arc<str>,
+    pub needed: Needed,
 }
 
 /// Who calls, by what was verified.

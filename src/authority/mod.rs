@@ -27,6 +27,8 @@ pub enum Authority {
     Service(Scopes),
     /// A user's membership in the organization.
     User(UserAuthority),
+    /// A user's own self: of anything else the operation knows nothing (`self_service` in the contract).
+    Oneself(UserId),
 }
 
 /// A user who makes a change.
@@ -45,7 +47,7 @@ pub struct UserAuthority {
 /// `ORGANIZATION_NOT_FOUND` for a user who is no member, with `MISSING_PERMISSION` for one who lacks the permission.
 pub async fn ensure_may(ctx: &Ctx, tx: &mut Tx, organization_id: OrganizationId) -> Result<()> {
     let Authority::User(user) = &ctx.authority else { return Ok(()) };
-    let held = held(tx, ctx.tenant_id, organization_id, user).await?;
+    let held = held(ctx, tx, organization_id, user).await?;
     if user.by_role && !held.iter().any(|entry| covers(entry, &user.permission)) {
         return Err(Error::missing_permission(&user.permission));
     }
@@ -57,7 +59,7 @@ pub fn gives_everything(ctx: &Ctx) -> bool {
     match &ctx.authority {
         Authority::System => true,
         Authority::Service(scopes) => scopes.include("*"),
-        Authority::User(_) => false,
+        Authority::User(_) | Authority::Oneself(_) => false,
     }
 }
 
@@ -79,8 +81,9 @@ pub async fn ensure_may_grant(
     let giver = match (&ctx.authority, organization_id) {
         (Authority::System, _) => return Ok(()),
         (Authority::Service(scopes), _) => Giver::Service(scopes),
-        (Authority::User(user), Some(id)) => Giver::User(held(tx, ctx.tenant_id, id, user).await?),
+        (Authority::User(user), Some(id)) => Giver::User(held(ctx, tx, id, user).await?),
         (Authority::User(user), None) => return Err(Error::missing_permission(&user.permission)),
+        (Authority::Oneself(_), _) => return Err(Error::internal("nobody gives anything about themself")),
     };
     for entry in permissions {
         giver.ensure_gives(entry)?;
@@ -169,14 +172,15 @@ fn lacked_of_all(held: &BTreeSet<String>, entry: &str) -> Option<String> {
 /// What a user holds in an organization by their roles: permissions and patterns. Fails where they are no member, or not
 /// an active one.
 async fn held(
+    ctx: &Ctx,
     tx: &mut Tx,
-    tenant_id: TenantId,
     organization_id: OrganizationId,
     user: &UserAuthority,
 ) -> Result<BTreeSet<String>> {
+    let tenant_id = ctx.tenant_id;
     let standing = store::standing(tx, tenant_id, organization_id, user.user_id).await?;
     let standing = standing.ok_or_else(organizations::not_found)?;
-    if !standing.is_active() {
+    if !standing.is_active(ctx.now) {
         return Err(Error::missing_permission(&user.permission));
     }
     let entries = store::held(tx, tenant_id, organization_id, standing.membership_id).await?;

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::{
+    clock::Timestamp,
     db::{FromRow, Tx, args},
     error::Result,
     ids::{MembershipId, OrganizationId, TenantId, UserId},
@@ -13,14 +14,18 @@ use crate::{
 pub struct Standing {
     pub membership_id: MembershipId,
     membership_status: String,
+    ends_at: Option<Timestamp>,
     user_status: String,
     organization_status: String,
 }
 
 impl Standing {
     /// Whether they may act at all.
-    pub fn is_active(&self) -> bool {
-        [&self.membership_status, &self.user_status, &self.organization_status].into_iter().all(|it| it == "active")
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        self.organization_status == "active"
+            && !["suspended", "removed"].contains(&self.user_status.as_str())
+            && self.membership_status == "active"
+            && self.ends_at.is_none_or(|ends_at| now < ends_at)
     }
 }
 
@@ -38,7 +43,7 @@ pub async fn standing(
     organization: OrganizationId,
     user: UserId,
 ) -> Result<Option<Standing>> {
-    let sql = "SELECT m.id AS membership_id, m.status AS membership_status, u.status AS user_status,
+    let sql = "SELECT m.id AS membership_id, m.status AS membership_status, m.ends_at, u.status AS user_status,
             o.status AS organization_status
         FROM memberships m
         JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id

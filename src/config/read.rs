@@ -18,6 +18,16 @@ pub fn seconds(faults: &mut Faults, key: &str, value: &str) -> Duration {
     Duration::from_secs(read(faults, key, value, "a number of seconds").unwrap_or(0))
 }
 
+/// A time, in days: ten years at most.
+pub fn days(faults: &mut Faults, key: &str, value: &str) -> Duration {
+    const DAYS_MAX: u32 = 3_650;
+    let read: u32 = read(faults, key, value, "a number of days").unwrap_or(0);
+    if read > DAYS_MAX {
+        faults.push(format!("{key}: {value} is more than {DAYS_MAX}"));
+    }
+    Duration::from_hours(24) * read.min(DAYS_MAX)
+}
+
 /// A number that is not 0, and at least so much.
 pub fn count(faults: &mut Faults, key: &str, value: &str, least: i32) -> i32 {
     let read = read(faults, key, value, "a number").unwrap_or(least);

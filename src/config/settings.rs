@@ -128,6 +128,29 @@ pub struct Settings {
         default_value = "1000000"
     )]
     pub work_limit: String,
+
+    /// How long an organization that was deleted can be restored, in days. After that everything of it is purged.
+    #[arg(
+        long,
+        env = "ROSTER_RESTORE_DAYS",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "DAYS",
+        default_value = "30"
+    )]
+    pub restore_days: String,
+
+    /// How long the slug that an organization gave up is held back for it, in days. 0: it is free at once.
+    #[arg(
+        long,
+        env = "ROSTER_SLUG_HOLD_DAYS",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "DAYS",
+        default_value = "30"
+    )]
+    pub slug_hold_days: String,
+
     /// Let the service ask URLs at private addresses, and without TLS: for issuers inside the operator's own network.
     #[arg(
         long,
@@ -164,6 +187,99 @@ pub struct Settings {
         default_value = "86400"
     )]
     pub jwks_stale_seconds: String,
+
+    /// The servers of the domain name system that are asked for proofs of domains: `192.0.2.53,192.0.2.54:5353`. Where absent,
+    /// those of the machine.
+    #[arg(
+        long,
+        env = "ROSTER_DNS_SERVERS",
+        global = true,
+        value_name = "ADDRESS,…",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub dns_servers: String,
+
+    /// Domains that nobody can claim, beside public suffixes and providers of mail: `rival.example,example.org`.
+    #[arg(
+        long,
+        env = "ROSTER_DOMAINS_REFUSED",
+        global = true,
+        value_name = "DOMAIN,…",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub domains_refused: String,
+
+    /// Domains that can be claimed though they are a public suffix or a provider of mail, with all below them.
+    #[arg(
+        long,
+        env = "ROSTER_DOMAINS_ALLOWED",
+        global = true,
+        value_name = "DOMAIN,…",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub domains_allowed: String,
+
+    /// The mail server: `smtps://user:password@host:465`, or `smtp://user:password@host:587` with STARTTLS; `?tls=none`
+    /// does without. Without a mail server, mails are put into a folder as .eml files.
+    #[arg(
+        long,
+        env = "ROSTER_SMTP_URL",
+        global = true,
+        value_name = "URL",
+        default_value = "",
+        hide_env_values = true,
+        hide_default_value = true
+    )]
+    pub smtp_url: String,
+
+    /// Who sends mails: `Acme <hello@acme.example>`. Required with a mail server.
+    #[arg(
+        long,
+        env = "ROSTER_MAIL_FROM",
+        global = true,
+        value_name = "ADDRESS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub mail_from: String,
+
+    /// The folder of mails where there is no mail server: by default `mail` in the data folder. They hold the tokens.
+    #[arg(
+        long,
+        env = "ROSTER_MAIL_FOLDER",
+        global = true,
+        value_name = "FOLDER",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub mail_folder: String,
+
+    /// A folder of templates in the place of the built-in ones, or beside them: `invitation.de.subject.txt`,
+    /// `invitation.de.txt`, `invitation.de.html`.
+    #[arg(
+        long,
+        env = "ROSTER_MAIL_TEMPLATES",
+        global = true,
+        value_name = "FOLDER",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub mail_templates: String,
+
+    /// The page of the application that accepts invitations: `https://app.example/join?token={token}`. Required with a
+    /// mail server.
+    #[arg(
+        long,
+        env = "ROSTER_INVITATION_URL",
+        global = true,
+        value_name = "URL",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub invitation_url: String,
 
     /// How long a stopping service waits for calls to finish, in seconds.
     #[arg(

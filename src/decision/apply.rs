@@ -4,6 +4,7 @@
 use uuid::Uuid;
 
 use super::{
+    members::Standing,
     organization::{OrganizationState, PrincipalName, RightName},
     policy_set::{delete, put},
 };
@@ -24,7 +25,15 @@ impl OrganizationState {
             Data::OrganizationSuspended(data) => self.organization(data.after.as_ref()),
             Data::OrganizationReactivated(data) => self.organization(data.after.as_ref()),
             Data::OrganizationDeleted(data) => self.organization(data.after.as_ref()),
+            Data::OrganizationOwnershipTransferred(data) => self.organization(data.after.as_ref()),
+            Data::OrganizationRestored(data) => self.organization(data.after.as_ref()),
+            Data::OrganizationPurged(data) => {
+                self.empty();
+                self.organization(data.after.as_ref());
+            }
             Data::MembershipCreated(data) => self.membership(data.after.as_ref())?,
+            Data::MembershipUpdated(data) => self.membership(data.after.as_ref())?,
+            Data::MembershipActivated(data) => self.membership(data.after.as_ref())?,
             Data::MembershipRoleAssigned(data) => self.membership(data.after.as_ref())?,
             Data::MembershipRoleRevoked(data) => self.membership(data.after.as_ref())?,
             Data::MembershipRolesChanged(data) => self.membership(data.after.as_ref())?,
@@ -55,7 +64,23 @@ impl OrganizationState {
             Data::PolicyUpdated(data) => self.change_policies(data.after.as_ref().map(put)),
             Data::PolicyDeleted(data) => self.change_policies(data.before.as_ref().map(delete)),
             // Nothing that decides anything.
-            Data::TeamMemberUpdated(_) | Data::RoleUpdated(_) => {}
+            Data::TeamMemberUpdated(_)
+            | Data::RoleUpdated(_)
+            | Data::DomainAdded(_)
+            | Data::DomainVerificationStarted(_)
+            | Data::DomainVerified(_)
+            | Data::DomainUpdated(_)
+            | Data::DomainLost(_)
+            | Data::DomainFailed(_)
+            | Data::DomainRemoved(_)
+            | Data::InvitationCreated(_)
+            | Data::InvitationResent(_)
+            | Data::InvitationAccepted(_)
+            | Data::InvitationDeclined(_)
+            | Data::InvitationRevoked(_)
+            | Data::InvitationExpired(_)
+            | Data::InvitationMailSent(_)
+            | Data::InvitationMailFailed(_) => {}
             // Of the tenant's own stream, never here.
             Data::TenantCreated(_)
             | Data::TenantUpdated(_)
@@ -66,7 +91,9 @@ impl OrganizationState {
             | Data::UserUpdated(_)
             | Data::UserSuspended(_)
             | Data::UserReactivated(_)
+            | Data::UserActivated(_)
             | Data::UserDeleted(_)
+            | Data::UserErased(_)
             | Data::UserIdentityLinked(_)
             | Data::UserIdentityUnlinked(_)
             | Data::PermissionCreated(_)
@@ -86,16 +113,17 @@ impl OrganizationState {
     fn membership(&mut self, membership: Option<&pb::Membership>) -> Result<()> {
         let Some(membership) = membership else { return Ok(()) };
         let user_id = uuid::<kind::User>(&membership.user_id)?;
-        let active = match membership.status() {
+        let standing = match membership.status() {
             MembershipStatus::Removed => {
                 self.remove_member(user_id);
                 return Ok(());
             }
-            MembershipStatus::Active => true,
-            MembershipStatus::Suspended | MembershipStatus::Unspecified => false,
+            MembershipStatus::Active => Standing::Active(time(membership.end_time.as_ref())),
+            MembershipStatus::Invited | MembershipStatus::PreProvisioned => Standing::Pending,
+            MembershipStatus::Suspended | MembershipStatus::Unspecified => Standing::Suspended,
         };
         let roles = membership.roles.iter().map(|assignment| assignment.role.as_str());
-        self.put_member(user_id, uuid::<kind::Membership>(&membership.membership_id)?, active, roles);
+        self.put_member(user_id, uuid::<kind::Membership>(&membership.membership_id)?, standing, roles);
         Ok(())
     }
 
@@ -145,7 +173,7 @@ impl OrganizationState {
             Right::Role(slug) => RightName::Role(slug),
             Right::Permission(slug) => RightName::Permission(slug),
         };
-        let ends_at = grant.end_time.as_ref().and_then(|time| Timestamp::try_from(time).ok());
+        let ends_at = time(grant.end_time.as_ref());
         let id = uuid::<kind::Grant>(&grant.grant_id)?;
         self.put_grant(id, (&resource.r#type, &resource.id), &principal, &right, ends_at);
         Ok(())
@@ -171,6 +199,10 @@ impl OrganizationState {
         }
         Ok(())
     }
+}
+
+fn time(time: Option<&prost_types::Timestamp>) -> Option<Timestamp> {
+    time.and_then(|time| Timestamp::try_from(time).ok())
 }
 
 /// The value of an id in an event of our own log.

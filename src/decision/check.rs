@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::{
-    members::{Member, MemberRow},
+    members::{Member, MemberRow, Standing},
     resource_tree::{Grant, Principal, ResourceRow, Right},
     role::Role,
     standpoint::View,
@@ -51,6 +51,7 @@ pub fn allows(reason: CheckReason) -> bool {
         CheckReason::Unspecified
         | CheckReason::NotAMember
         | CheckReason::MembershipSuspended
+        | CheckReason::MembershipPending
         | CheckReason::UserSuspended
         | CheckReason::OrganizationSuspended
         | CheckReason::OrganizationDeleting
@@ -111,7 +112,7 @@ impl View<'_> {
     /// Answers one question as it would be answered if these policies counted.
     pub fn check_by(&self, question: &Question<'_>, policies: Sets<'_>) -> Result<Answer> {
         let permission = self.permission(question.permission)?;
-        let acting = match self.acting(question.user_id) {
+        let acting = match self.acting(question) {
             Ok(acting) => acting,
             Err(denied) => return Ok(denied),
         };
@@ -158,16 +159,21 @@ impl View<'_> {
     }
 
     /// The member who may act, or why nobody may.
-    pub fn acting(&self, user_id: Option<Uuid>) -> Result<Acting<'_>, CheckReason> {
-        Ok(self.acting_as(self.standing(user_id)?))
+    pub fn acting(&self, question: &Question<'_>) -> Result<Acting<'_>, CheckReason> {
+        self.acting_at(question.user_id, question.circumstances.now)
+    }
+
+    /// The member who may act at this time, or why nobody may.
+    pub fn acting_at(&self, user_id: Option<Uuid>, now: Timestamp) -> Result<Acting<'_>, CheckReason> {
+        Ok(self.acting_as(self.standing(user_id, now)?))
     }
 
     /// The membership that counts, or why none does.
-    fn standing(&self, user_id: Option<Uuid>) -> Result<MemberRow, CheckReason> {
+    fn standing(&self, user_id: Option<Uuid>, now: Timestamp) -> Result<MemberRow, CheckReason> {
         match self.organization.status {
             OrganizationStatus::Active => {}
             OrganizationStatus::Suspended => return Err(CheckReason::OrganizationSuspended),
-            OrganizationStatus::Deleting | OrganizationStatus::Unspecified => {
+            OrganizationStatus::Deleting | OrganizationStatus::Purged | OrganizationStatus::Unspecified => {
                 return Err(CheckReason::OrganizationDeleting);
             }
         }
@@ -176,10 +182,12 @@ impl View<'_> {
         if self.tenant.denies(user_id) {
             return Err(CheckReason::UserSuspended);
         }
-        if !self.organization.members.get(row).is_active() {
-            return Err(CheckReason::MembershipSuspended);
+        match self.organization.members.standing(row) {
+            Standing::Active(ends_at) if ends_at.is_none_or(|ends_at| now < ends_at) => Ok(row),
+            // Its end is reached: it is about to be suspended.
+            Standing::Active(_) | Standing::Suspended => Err(CheckReason::MembershipSuspended),
+            Standing::Pending => Err(CheckReason::MembershipPending),
         }
-        Ok(row)
     }
 
     /// A member, with teams and roles.

@@ -79,7 +79,7 @@ impl View<'_> {
         found: &mut Found<String>,
         work: &mut Work,
     ) -> Result<Pause> {
-        let Ok(acting) = self.acting(question.user_id) else { return Ok(Pause::End) };
+        let Ok(acting) = self.acting(question) else { return Ok(Pause::End) };
         let target = question.resource.map(|name| self.target(name));
         let after = found.last.clone();
         let behind = |slug: &str| after.as_deref().is_none_or(|after| slug > after);
@@ -111,7 +111,7 @@ impl View<'_> {
         work: &mut Work,
     ) -> Result<Pause> {
         let permission = self.permission(question.permission)?;
-        let Ok(acting) = self.acting(question.user_id) else { return Ok(Pause::End) };
+        let Ok(acting) = self.acting(question) else { return Ok(Pause::End) };
         let resources = &self.organization.resources;
         let after = found.last.clone();
         let after = after.as_ref().map(|(kind, id)| (kind.as_str(), id.as_str())).or(kind.map(|kind| (kind, "")));
@@ -148,7 +148,7 @@ impl View<'_> {
             rows,
             |row| (members.get(*row).user_id, members.get(*row).membership_id),
             |row| {
-                self.acting(Some(members.get(*row).user_id)).is_ok_and(|acting| {
+                self.acting_at(Some(members.get(*row).user_id), question.circumstances.now).is_ok_and(|acting| {
                     let circumstances = question.circumstances;
                     allows(self.decide(&Posed { acting: &acting, permission, target, circumstances }, self.sets()))
                 })

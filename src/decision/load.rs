@@ -8,6 +8,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
+    members::{Members, Standing},
     organization::{OrganizationState, PrincipalName, RightName},
     policy_set,
     symbols::Symbols,
@@ -190,6 +191,7 @@ fn organization_status(status: &str) -> OrganizationStatus {
     match status {
         "active" => OrganizationStatus::Active,
         "suspended" => OrganizationStatus::Suspended,
+        "purged" => OrganizationStatus::Purged,
         _ => OrganizationStatus::Deleting,
     }
 }
@@ -197,13 +199,21 @@ fn organization_status(status: &str) -> OrganizationStatus {
 /// One row for every role of every member, those of a member together.
 fn members(state: &mut OrganizationState, facts: &[Fact]) -> Result<()> {
     let of_one = || facts.chunk_by(|a, b| a.b == b.b);
-    state.members = super::members::Members::with_capacity(of_one().count());
+    state.members = Members::with_capacity(of_one().count());
     for member in of_one() {
         let membership_id = member[0].b.ok_or_else(|| Error::internal("a membership without an id"))?;
         let roles = member.iter().filter_map(|fact| fact.t.as_deref());
-        state.put_member(member[0].id()?, membership_id, text(&member[0].s) == "active", roles);
+        state.put_member(member[0].id()?, membership_id, standing(&member[0]), roles);
     }
     Ok(())
+}
+
+fn standing(member: &Fact) -> Standing {
+    match text(&member.s) {
+        "active" => Standing::Active(member.n.map(Timestamp)),
+        "invited" | "pre_provisioned" => Standing::Pending,
+        _ => Standing::Suspended,
+    }
 }
 
 fn grant(state: &mut OrganizationState, fact: &Fact) -> Result<()> {
@@ -235,7 +245,7 @@ macro_rules! facts {
             CAST(NULL AS TEXT) AS u, CAST(NULL AS TEXT) AS v, CAST(NULL AS TEXT) AS w, CAST(NULL AS TEXT) AS x,
             o.sequence AS n, p.sequence AS m
         FROM organizations o JOIN tenants p ON p.id = o.tenant_id WHERE o.tenant_id = $1 AND o.id = $2
-        UNION ALL SELECT 1, me.user_id, me.id, me.status, r.role, NULL, NULL, NULL, NULL, NULL, NULL
+        UNION ALL SELECT 1, me.user_id, me.id, me.status, r.role, NULL, NULL, NULL, NULL, me.ends_at, NULL
         FROM me JOIN membership_roles r ON r.tenant_id = me.tenant_id AND r.organization_id = me.organization_id
             AND r.membership_id = me.id
         UNION ALL SELECT 2, c.id, c.parent_id, r.role, NULL, NULL, NULL, NULL, NULL, NULL, NULL
@@ -259,7 +269,7 @@ macro_rules! facts {
 }
 
 const WHOLE: &str = facts!(
-    "me AS (SELECT tenant_id, organization_id, id, user_id, status FROM memberships
+    "me AS (SELECT tenant_id, organization_id, id, user_id, status, ends_at FROM memberships
             WHERE tenant_id = $1 AND organization_id = $2 AND status <> 'removed'),
         my_teams AS (SELECT tenant_id, organization_id, id, parent_id FROM teams
             WHERE tenant_id = $1 AND organization_id = $2),
@@ -271,7 +281,7 @@ const WHOLE: &str = facts!(
 // Steps are joined by columns that the rows carry, never by the parameters: PostgreSQL would otherwise take it for cheap
 // to read all of the organization for each row.
 const QUESTION: &str = facts!(
-    "me AS (SELECT tenant_id, organization_id, id, user_id, status FROM memberships
+    "me AS (SELECT tenant_id, organization_id, id, user_id, status, ends_at FROM memberships
             WHERE tenant_id = $1 AND organization_id = $2 AND user_id = $3 AND status <> 'removed'),
         my_teams (tenant_id, organization_id, id, parent_id) AS (
             SELECT t.tenant_id, t.organization_id, t.id, t.parent_id FROM me

@@ -1,20 +1,40 @@
 //! The members of one organization: rows of 40 bytes, found by user and by membership.
 //!
 //! This table is what a million memberships cost. A row has no pointer of its own: roles and teams are numbers of
-//! shared [`Sets`](super::sets::Sets), and the two ways to find it are tables of row numbers.
+//! shared [`Sets`](super::sets::Sets), and the two ways to find it are tables of row numbers. Few memberships have an end:
+//! those are kept apart.
 
 use std::sync::OnceLock;
 
 use hashbrown::HashTable;
+use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 use super::sets::{EMPTY, SetId};
+use crate::clock::Timestamp;
 
 /// The place of a row. It stays the same for as long as the membership lasts.
 pub type MemberRow = u32;
 
-/// The bit of `roles` that says that the membership is not active.
-const INACTIVE: u32 = 1 << 31;
+/// The bits of `roles` that say where the membership stands: none where it is active.
+const SUSPENDED: u32 = 1 << 31;
+const PENDING: u32 = 1 << 30;
+/// The bit of `roles` that says that the membership has an end.
+const ENDS: u32 = 1 << 29;
+/// The bits of `roles` that are the number of a set.
+const SET: u32 = ENDS - 1;
+const _: () = assert!(EMPTY <= SET);
+
+/// Where a membership stands, other than a removed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The person has not come yet: invited, or put here before.
+    Pending,
+    /// May act, until this time where there is one.
+    Active(Option<Timestamp>),
+    /// Denied.
+    Suspended,
+}
 
 /// A membership, other than a removed one.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +43,7 @@ pub struct Member {
     pub user_id: Uuid,
     /// The membership's id.
     pub membership_id: Uuid,
-    /// The set of its roles, and whether it is active.
+    /// The set of its roles, and where it stands.
     roles: u32,
     /// The set of the teams that it is in.
     pub teams: SetId,
@@ -32,14 +52,9 @@ pub struct Member {
 const _: () = assert!(size_of::<Member>() == 40);
 
 impl Member {
-    /// Whether the membership is active.
-    pub fn is_active(&self) -> bool {
-        self.roles & INACTIVE == 0
-    }
-
     /// The set of the roles assigned to it.
     pub fn roles(&self) -> SetId {
-        self.roles & !INACTIVE
+        self.roles & SET
     }
 }
 
@@ -51,6 +66,8 @@ pub struct Members {
     free: Vec<MemberRow>,
     by_user: HashTable<MemberRow>,
     by_membership: HashTable<MemberRow>,
+    /// The ends of those that have one and are active.
+    ends: FxHashMap<MemberRow, Timestamp>,
     /// Rows by user, made when somebody lists them.
     sorted: OnceLock<Box<[MemberRow]>>,
 }
@@ -81,6 +98,16 @@ impl Members {
         &self.rows[row as usize]
     }
 
+    /// Where the membership in a row stands.
+    pub fn standing(&self, row: MemberRow) -> Standing {
+        match self.get(row).roles & !SET {
+            0 => Standing::Active(None),
+            ENDS => Standing::Active(self.ends.get(&row).copied()),
+            PENDING => Standing::Pending,
+            _ => Standing::Suspended,
+        }
+    }
+
     /// How many there are.
     #[cfg(test)]
     fn len(&self) -> usize {
@@ -88,8 +115,7 @@ impl Members {
     }
 
     /// Adds a member who is in no team yet.
-    pub fn add(&mut self, user_id: Uuid, membership_id: Uuid, active: bool, roles: SetId) {
-        let roles = if active { roles } else { roles | INACTIVE };
+    pub fn add(&mut self, user_id: Uuid, membership_id: Uuid, standing: Standing, roles: SetId) {
         let member = Member { user_id, membership_id, roles, teams: EMPTY };
         let row = if let Some(row) = self.free.pop() {
             self.rows[row as usize] = member;
@@ -99,6 +125,7 @@ impl Members {
             self.rows.push(member);
             u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
         };
+        self.set_roles(row, standing, roles);
         let rows = &self.rows;
         self.by_user.insert_unique(hash(user_id), row, |row| hash(rows[*row as usize].user_id));
         self.by_membership.insert_unique(hash(membership_id), row, |row| hash(rows[*row as usize].membership_id));
@@ -112,11 +139,22 @@ impl Members {
         }
     }
 
-    /// Whether a member is active now, and with which roles; answers the set of roles from before.
-    pub fn set_roles(&mut self, row: MemberRow, active: bool, roles: SetId) -> SetId {
+    /// Where a member stands now, and with which roles; answers the set of roles from before.
+    pub fn set_roles(&mut self, row: MemberRow, standing: Standing, roles: SetId) -> SetId {
+        let bits = match standing {
+            Standing::Active(None) => 0,
+            Standing::Active(Some(_)) => ENDS,
+            Standing::Pending => PENDING,
+            Standing::Suspended => SUSPENDED,
+        };
         let member = &mut self.rows[row as usize];
-        let before = member.roles();
-        member.roles = if active { roles } else { roles | INACTIVE };
+        let (before, had_end) = (member.roles(), member.roles & ENDS != 0);
+        member.roles = roles | bits;
+        if let Standing::Active(Some(ends_at)) = standing {
+            self.ends.insert(row, ends_at);
+        } else if had_end {
+            self.ends.remove(&row);
+        }
         before
     }
 
@@ -128,6 +166,7 @@ impl Members {
     /// Takes a member out.
     pub fn remove(&mut self, row: MemberRow) -> Member {
         let member = self.rows[row as usize];
+        self.set_roles(row, Standing::Suspended, EMPTY);
         if let Ok(entry) = self.by_user.find_entry(hash(member.user_id), |found| *found == row) {
             entry.remove();
         }
@@ -159,8 +198,9 @@ impl Members {
     pub fn bytes(&self) -> usize {
         let tables = self.by_user.capacity() + self.by_membership.capacity();
         let sorted = self.sorted.get().map_or(0, |rows| rows.len());
+        let ends = self.ends.capacity() * (size_of::<(MemberRow, Timestamp)>() + 1) * 8 / 7;
         // A table has eight buckets for seven entries, and a byte beside each.
-        self.rows.capacity() * size_of::<Member>() + tables * 8 / 7 * 5 + (self.free.capacity() + sorted) * 4
+        self.rows.capacity() * size_of::<Member>() + tables * 8 / 7 * 5 + (self.free.capacity() + sorted) * 4 + ends
     }
 }
 
@@ -174,26 +214,47 @@ fn hash(id: Uuid) -> u64 {
 mod tests {
     use super::*;
 
+    fn standing(place: usize) -> Standing {
+        let ends_at = Timestamp(i64::try_from(place).unwrap());
+        [Standing::Pending, Standing::Active(None), Standing::Active(Some(ends_at)), Standing::Suspended][place % 4]
+    }
+
+    #[test]
+    fn an_end_is_kept_for_as_long_as_it_counts() {
+        let (mut members, user) = (Members::with_capacity(1), Uuid::now_v7());
+        let ends = Standing::Active(Some(Timestamp(7)));
+        members.add(user, Uuid::now_v7(), ends, EMPTY);
+        let row = members.find(user).unwrap();
+        for (standing, kept) in [(ends, 1), (Standing::Suspended, 0), (ends, 1), (Standing::Active(None), 0), (ends, 1)]
+        {
+            assert_eq!(members.set_roles(row, standing, EMPTY), EMPTY);
+            assert_eq!((members.standing(row), members.ends.len()), (standing, kept));
+        }
+        members.remove(row);
+        assert!(members.ends.is_empty(), "whoever has the row next has no end");
+    }
+
     #[test]
     fn members_are_found_by_both_ids_until_they_leave() {
         let mut members = Members::with_capacity(2);
         let ids: Vec<(Uuid, Uuid)> = (0..500).map(|_| (Uuid::now_v7(), Uuid::now_v7())).collect();
         for (place, (user, membership)) in ids.iter().enumerate() {
-            members.add(*user, *membership, place % 2 == 0, 7);
+            members.add(*user, *membership, standing(place), 7);
         }
         for (user, membership) in ids.iter().step_by(3) {
             let row = members.find(*user).unwrap();
             assert_eq!(members.remove(row).membership_id, *membership);
         }
         let (late, later) = (Uuid::now_v7(), Uuid::now_v7());
-        members.add(late, later, true, EMPTY);
+        members.add(late, later, Standing::Active(None), EMPTY);
         for (place, (user, membership)) in ids.iter().enumerate() {
             let row = members.find(*user);
             assert_eq!(row, members.find_membership(*membership));
             assert_eq!(row.is_some(), place % 3 != 0);
             if let Some(row) = row {
                 let member = members.get(row);
-                assert_eq!((member.user_id, member.is_active(), member.roles()), (*user, place % 2 == 0, 7));
+                assert_eq!((member.user_id, member.roles()), (*user, 7));
+                assert_eq!(members.standing(row), standing(place));
             }
         }
         assert_eq!(members.find_membership(later), members.find(late));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    members::Members,
+    members::{Members, Standing},
     policy_set::changed,
     resource_tree::{Grant, Principal, Resources, Right},
     role::Role,
@@ -90,6 +90,11 @@ impl OrganizationState {
         }
     }
 
+    /// Takes everything out.
+    pub fn empty(&mut self) {
+        *self = Self::new(self.symbols.clone());
+    }
+
     /// Its policies, where there are any.
     pub fn policies(&self) -> Option<&Compiled> {
         self.policies.as_deref()
@@ -123,13 +128,13 @@ impl OrganizationState {
         &mut self,
         user_id: Uuid,
         membership_id: Uuid,
-        active: bool,
+        standing: Standing,
         roles: impl Iterator<Item = &'a str>,
     ) {
         let roles = self.role_set(roles);
         match self.members.find(user_id) {
             Some(row) if self.members.get(row).membership_id == membership_id => {
-                let before = self.members.set_roles(row, active, roles);
+                let before = self.members.set_roles(row, standing, roles);
                 self.role_sets.release(before);
             }
             another => {
@@ -137,7 +142,7 @@ impl OrganizationState {
                 if another.is_some() {
                     self.remove_member(user_id);
                 }
-                self.members.add(user_id, membership_id, active, roles);
+                self.members.add(user_id, membership_id, standing, roles);
             }
         }
     }

@@ -9,7 +9,7 @@ use rustc_hash::FxHasher;
 pub type SetId = u32;
 
 /// The empty set.
-pub const EMPTY: SetId = u32::MAX >> 1;
+pub const EMPTY: SetId = u32::MAX >> 3;
 
 /// The sets of one organization.
 #[derive(Debug, Default)]

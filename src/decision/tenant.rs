@@ -169,10 +169,10 @@ impl TenantState {
     fn user(&mut self, user: Option<&pb::User>) -> Result<()> {
         let Some(user) = user else { return Ok(()) };
         let id = uuid::<kind::User>(&user.user_id)?;
-        if user.status() == UserStatus::Active {
-            self.denied_users.remove(&id);
-        } else {
+        if matches!(user.status(), UserStatus::Suspended | UserStatus::Removed) {
             self.denied_users.insert(id);
+        } else {
+            self.denied_users.remove(&id);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 mod data;
 mod ledger;
+mod personal;
 mod revision;
 mod rpc;
 pub mod store;
@@ -14,7 +15,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub use data::{TYPES, type_name};
 pub use ledger::Ledger;
-use prost::Message as _;
+use personal::Parts;
+pub use personal::Personal;
 pub use revision::Revision;
 pub use store::Record;
 use uuid::Uuid;
@@ -23,7 +25,7 @@ use crate::{
     context::Ctx,
     db::{Tx, args},
     error::{Error, Reason, Result},
-    ids::{EventId, OrganizationId, TenantId},
+    ids::{EventId, OrganizationId, TenantId, UserId},
     proto::v1 as pb,
 };
 
@@ -63,6 +65,8 @@ pub struct Change {
     pub data: pb::event::Data,
     /// Whether it only follows from the first change of its transaction.
     pub cascaded: bool,
+    /// Whose personal data it holds.
+    pub person: Option<UserId>,
 }
 
 impl Change {
@@ -73,12 +77,23 @@ impl Change {
         subject: impl ToString,
         data: pb::event::Data,
     ) -> Self {
-        Self { stream: Stream::Organization(id), subject: (kind, subject.to_string()), data, cascaded: false }
+        Self::in_stream(Stream::Organization(id), (kind, subject.to_string()), data)
     }
 
     /// A change of something that belongs to no organization.
     pub fn in_tenant(id: TenantId, kind: &'static str, subject: impl ToString, data: pb::event::Data) -> Self {
-        Self { stream: Stream::Tenant(id), subject: (kind, subject.to_string()), data, cascaded: false }
+        Self::in_stream(Stream::Tenant(id), (kind, subject.to_string()), data)
+    }
+
+    fn in_stream(stream: Stream, subject: (&'static str, String), data: pb::event::Data) -> Self {
+        Self { stream, subject, data, cascaded: false, person: None }
+    }
+
+    /// The same change, of a thing whose personal fields are this user's: erasing them empties those.
+    #[must_use]
+    pub fn about(mut self, person: UserId) -> Self {
+        self.person = Some(person);
+        self
     }
 
     /// The same change, as a consequence of the first one of its transaction.
@@ -96,22 +111,30 @@ pub async fn append(ctx: &Ctx, tx: &mut Tx, changes: Vec<Change>) -> Result<()> 
         return Ok(());
     }
     let mut next = draw_sequences(ctx, tx, &changes).await?;
-    let mut rows = Vec::with_capacity(changes.len());
+    let (mut rows, mut personal) = (Vec::with_capacity(changes.len()), Vec::new());
     for change in changes {
         let sequence = next.get_mut(&change.stream).expect("drawn above");
         *sequence += 1;
         let stream_id = change.stream.uuid();
+        let person = change.person;
         let event = envelope(ctx, tx, change, *sequence)?;
-        let payload = event.encode_to_vec();
-        if payload.len() > ENCODED_BYTES_MAX {
+        let parts = Parts::of(&event, person);
+        if parts.bytes() > ENCODED_BYTES_MAX {
             return Err(Error::new(Reason::EventTooLarge, "the change is too large to be published")
                 .with("bytes_max", ENCODED_BYTES_MAX));
         }
         let id: EventId = event.event_id.parse().expect("made by envelope");
-        rows.push(args![ctx.tenant_id, stream_id, *sequence, id, event.r#type.as_str(), ctx.now, payload]);
+        personal.extend(store::personal(ctx.tenant_id, id, parts.subject, parts.actor));
+        rows.push(args![ctx.tenant_id, stream_id, *sequence, id, event.r#type.as_str(), ctx.now, parts.payload]);
         tx.ledger.appended(Arc::new(event));
     }
-    store::insert(tx, rows).await
+    store::insert(tx, rows).await?;
+    store::insert_personal(tx, personal).await
+}
+
+/// Empties the personal data of a user in all events, for good.
+pub async fn erase_person(tx: &mut Tx, tenant_id: TenantId, user_id: UserId) -> Result<()> {
+    store::erase_person(tx, tenant_id, user_id).await
 }
 
 /// Takes as many sequences from each stream as it has changes; answers the last one taken before.

@@ -3,11 +3,11 @@
 use prost::Message as _;
 use uuid::Uuid;
 
-use super::Stream;
+use super::{Stream, personal::Part};
 use crate::{
     db::{FromRow, Tx, Value, args},
     error::{Error, Reason, Result},
-    ids::{EventId, OrganizationId, TenantId},
+    ids::{EventId, OrganizationId, TenantId, UserId},
     proto::v1 as pb,
 };
 
@@ -22,14 +22,40 @@ pub struct Record {
     pub stream_id: Uuid,
     /// The number in its stream.
     pub sequence: i64,
-    /// The envelope without position and stream epoch.
+    /// The envelope without position and stream epoch, and without what is somebody's.
     pub payload: Vec<u8>,
+    /// What is of the user whom it is about, if anything.
+    pub subject_payload: Option<Vec<u8>>,
+    /// What is of the user whose call it was, if anything.
+    pub actor_payload: Option<Vec<u8>>,
+    /// Whether something of it was erased.
+    pub erased: bool,
+}
+
+/// The columns of a [`Record`].
+macro_rules! columns {
+    () => {
+        "p.position, e.tenant_id, e.stream_id, e.sequence, e.payload, x.subject_payload, x.actor_payload,
+        (x.subject_id IS NOT NULL AND length(x.subject_payload) = 0)
+            OR (x.actor_id IS NOT NULL AND length(x.actor_payload) = 0) AS erased"
+    };
+}
+
+/// The personal data of events, where they have some.
+macro_rules! with_personal {
+    () => {
+        " LEFT JOIN events_personal x ON x.tenant_id = e.tenant_id AND x.event_id = e.id"
+    };
 }
 
 impl Record {
-    /// The bytes of the whole envelope. The two fields that only the sequencer knows are appended to the others: a
-    /// protobuf message is the concatenation of its fields (Protocol Buffers encoding, "last one wins").
+    /// The bytes of the whole envelope. What is kept apart from it, and the two fields that only the sequencer knows, are
+    /// appended to the others: a protobuf message is the concatenation of its fields (Protocol Buffers encoding, "last
+    /// one wins").
     pub fn envelope(mut self, stream_epoch: &str) -> Vec<u8> {
+        for personal in [&self.subject_payload, &self.actor_payload].into_iter().flatten() {
+            self.payload.extend_from_slice(personal);
+        }
         let rest = pb::Event {
             position: self.position.unwrap_or(0),
             stream_epoch: stream_epoch.to_owned(),
@@ -86,6 +112,36 @@ pub(super) async fn insert(tx: &mut Tx, rows: Vec<Vec<Value>>) -> Result<()> {
     tx.insert_all("INSERT INTO events (tenant_id, stream_id, sequence, id, type, occurred_at, payload)", rows).await
 }
 
+/// A row of what is somebody's, where something is.
+pub(super) fn personal(
+    tenant: TenantId,
+    event: EventId,
+    subject: Option<Part>,
+    actor: Option<Part>,
+) -> Option<Vec<Value>> {
+    if subject.is_none() && actor.is_none() {
+        return None;
+    }
+    let columns = |part: Option<Part>| part.map_or((None, Vec::new()), |part| (Some(part.user_id), part.payload));
+    let ((subject_id, subject), (actor_id, actor)) = (columns(subject), columns(actor));
+    Some(args![tenant, event, subject_id, subject, actor_id, actor])
+}
+
+/// Puts down what is somebody's, beside the log.
+pub(super) async fn insert_personal(tx: &mut Tx, rows: Vec<Vec<Value>>) -> Result<()> {
+    let insert = "INSERT INTO events_personal
+        (tenant_id, event_id, subject_id, subject_payload, actor_id, actor_payload)";
+    tx.insert_all(insert, rows).await
+}
+
+/// Empties what is of a user; that there was something stays.
+pub(super) async fn erase_person(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<()> {
+    let sql = "UPDATE events_personal SET subject_payload = $3 WHERE tenant_id = $1 AND subject_id = $2";
+    tx.execute(sql, args![tenant, user, Vec::new()]).await?;
+    let sql = "UPDATE events_personal SET actor_payload = $3 WHERE tenant_id = $1 AND actor_id = $2";
+    tx.execute(sql, args![tenant, user, Vec::new()]).await.map(drop)
+}
+
 /// How far the tenant's own stream has come.
 pub async fn tenant_sequence(tx: &mut Tx, tenant: TenantId) -> Result<i64> {
     let sql = "SELECT sequence FROM tenants WHERE id = $1";
@@ -109,11 +165,15 @@ pub async fn after_sequence(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Record>> {
-    let sql = "SELECT p.position, e.tenant_id, e.stream_id, e.sequence, e.payload
-        FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id
-        WHERE e.tenant_id = $1 AND e.stream_id = $2 AND e.sequence > $3
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id",
+        with_personal!(),
+        " WHERE e.tenant_id = $1 AND e.stream_id = $2 AND e.sequence > $3
             AND ($5 = '' OR $5 LIKE '%,' || e.type || ',%')
-        ORDER BY e.sequence LIMIT $4";
+        ORDER BY e.sequence LIMIT $4"
+    );
     tx.fetch_all(sql, args![tenant, stream, after, limit, types.types()]).await
 }
 
@@ -126,27 +186,39 @@ pub async fn after_position(
     up_to: i64,
     limit: i64,
 ) -> Result<Vec<Record>> {
-    let sql = "SELECT p.position, e.tenant_id, e.stream_id, e.sequence, e.payload
-        FROM events_positions p JOIN events e ON e.row_id = p.row_id
-        WHERE p.position > $2 AND p.position <= $3 AND e.tenant_id = $1
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM events_positions p JOIN events e ON e.row_id = p.row_id",
+        with_personal!(),
+        " WHERE p.position > $2 AND p.position <= $3 AND e.tenant_id = $1
             AND ($5 IS NULL OR e.stream_id = $5) AND ($6 = '' OR $6 LIKE '%,' || e.type || ',%')
-        ORDER BY p.position LIMIT $4";
+        ORDER BY p.position LIMIT $4"
+    );
     tx.fetch_all(sql, args![tenant, after, up_to, limit, filter.stream.map(Stream::uuid), filter.types()]).await
 }
 
 /// Events of all tenants, by position: for what runs inside the service, never for a caller.
 pub async fn after_position_everywhere(tx: &mut Tx, after: i64, limit: i64) -> Result<Vec<Record>> {
-    let sql = "SELECT p.position, e.tenant_id, e.stream_id, e.sequence, e.payload
-        FROM events_positions p JOIN events e ON e.row_id = p.row_id
-        WHERE p.position > $1 ORDER BY p.position LIMIT $2";
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM events_positions p JOIN events e ON e.row_id = p.row_id",
+        with_personal!(),
+        " WHERE p.position > $1 ORDER BY p.position LIMIT $2"
+    );
     tx.fetch_all(sql, args![after, limit]).await
 }
 
 /// One event.
 pub async fn by_id(tx: &mut Tx, tenant: TenantId, id: EventId) -> Result<Option<Record>> {
-    let sql = "SELECT p.position, e.tenant_id, e.stream_id, e.sequence, e.payload
-        FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id
-        WHERE e.tenant_id = $1 AND e.id = $2";
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id",
+        with_personal!(),
+        " WHERE e.tenant_id = $1 AND e.id = $2"
+    );
     tx.fetch_optional(sql, args![tenant, id]).await
 }
 

@@ -1,6 +1,7 @@
 //! Grants: a principal holds a role or a permission on one resource.
 
 mod given;
+mod kept;
 mod replace;
 mod revoke;
 mod rpc;
@@ -9,6 +10,7 @@ mod store;
 mod wire;
 
 pub use given::{given_on, given_to_teams};
+pub use kept::{forget, keep_all, purge, restore_all};
 pub use replace::replace_role;
 pub use revoke::{revoke, revoke_all_of_membership, revoke_all_of_resources, revoke_all_of_team};
 pub use rpc::read_resource;

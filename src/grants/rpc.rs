@@ -56,8 +56,12 @@ impl GrantService for Service {
         };
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (grant, revision) = self.write(ctx.tenant_id, async move |tx| grants::set(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::SetGrantResponse { grant: Some((&grant).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| grants::set(ctx, tx, &input).await,
+            |grant, revision| pb::SetGrantResponse { grant: Some((&grant).into()), revision },
+        )
+        .await
     }
 
     async fn list_grants(
@@ -92,9 +96,12 @@ impl GrantService for Service {
         let id = fields.id("grant_id", &request.grant_id);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let ((), revision) =
-            self.write(ctx.tenant_id, async move |tx| grants::revoke(&ctx, tx, organization_id, id).await).await?;
-        Ok(Response::new(pb::RevokeGrantResponse { revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| grants::revoke(ctx, tx, organization_id, id).await,
+            |(), revision| pb::RevokeGrantResponse { revision },
+        )
+        .await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The roles of a membership.
 
-use super::{Assignment, Assignments, Membership, Origin, get_present, owners, store, wire};
+use super::{Assignment, Assignments, Membership, Origin, Status, get_present, owners, store, wire};
 use crate::{
     authority,
     context::Ctx,
@@ -25,7 +25,7 @@ pub async fn assign_role(
         return Ok(before);
     }
     authority::ensure_may_grant(ctx, tx, Some(organization_id), &[role], &[]).await?;
-    hold_future_owner(tx, &before, role).await?;
+    admit_owner(tx, &before, role).await?;
     store::assign(tx, vec![(&before, assignment)]).await?;
     let after = touched(ctx, tx, &before).await?;
     events::append(ctx, tx, vec![wire::role_assigned(&before, &after)]).await?;
@@ -77,7 +77,7 @@ pub async fn set_roles(
     let given: Vec<_> = added.iter().map(|assignment| assignment.role.as_str()).collect();
     authority::ensure_may_grant(ctx, tx, Some(organization_id), &given, &[]).await?;
     for assignment in added {
-        hold_future_owner(tx, &before, &assignment.role).await?;
+        admit_owner(tx, &before, &assignment.role).await?;
         store::assign(tx, vec![(&before, assignment)]).await?;
     }
     for assignment in held.iter().filter(|assignment| !wanted.contains(assignment)) {
@@ -112,14 +112,19 @@ async fn lock(
     Ok(membership)
 }
 
-/// Who becomes an owner is not suspended or removed meanwhile, without the owner floor hearing of it.
-async fn hold_future_owner(tx: &mut Tx, membership: &Membership, role: &str) -> Result<()> {
+/// Who becomes an owner is not suspended or removed meanwhile, without the owner floor hearing of it; and is not the
+/// only one where that is not for good.
+async fn admit_owner(tx: &mut Tx, membership: &Membership, role: &str) -> Result<()> {
     if role == roles::OWNER {
         users::hold(tx, membership.tenant_id, membership.user_id).await?;
+        if membership.status == Status::Active {
+            let Membership { tenant_id, organization_id, ends_at, .. } = membership;
+            owners::ensure_lasting(tx, *tenant_id, *organization_id, *ends_at).await?;
+        }
     }
     Ok(())
 }
 
 async fn touched(ctx: &Ctx, tx: &mut Tx, membership: &Membership) -> Result<Membership> {
-    store::touch(tx, membership, ctx.now).await
+    store::save(tx, membership, &Membership { updated_at: ctx.now, ..membership.clone() }).await
 }

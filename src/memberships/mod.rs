@@ -2,28 +2,44 @@
 //!
 //! Every change holds the organization's lock. A membership's end takes its places in teams and its grants with it.
 
+mod activate;
 mod add;
 mod assign;
+mod assignments;
 mod end;
+mod expire;
+mod hand_over;
+mod kept;
 mod owners;
 mod replace;
 mod rpc;
 mod store;
 mod suspend;
+mod update;
 mod wire;
 
-pub use add::{Added, NewMember, Person, add, add_all, add_member};
+use std::collections::BTreeMap;
+
+pub use activate::{activate, activate_membership};
+pub use add::{Added, NewMember, Person, Standing, add, add_all, add_member, already, ensure_may_give};
 pub use assign::{assign_role, revoke_role, set_roles};
-pub use end::{end_all_of_organization, end_all_of_user, remove};
+pub use assignments::{Assignment, Assignments, Origin, Source};
+pub use end::{end_all_of_organization, end_all_of_user, end_pending, leave, remove};
+pub use expire::{Due, due, expire};
+pub use hand_over::{HandOver, HandedOver, hand_over};
+pub use kept::{purge, restore_all};
 pub use owners::{ensure_owners_without, lock_all_of, lock_owned_by};
 pub use replace::{holders_of_role, replace_role};
 pub use rpc::read_person;
 pub use suspend::{reactivate, suspend};
+pub use update::{Update, update};
 
 use crate::{
+    authority::Authority,
     clock::Timestamp,
+    context::Ctx,
     db::{
-        FromRow, Tx, Type,
+        FromRow, Json, Tx, Type,
         page::{Page, Paged},
     },
     error::{Error, Reason, Result},
@@ -44,13 +60,29 @@ pub struct Membership {
     pub user_id: UserId,
     /// Where it stands.
     pub status: Status,
+    /// What the member is to the organization.
+    pub kind: Kind,
     /// Where it came from.
     pub source: Source,
+    /// Which of its source's things it came from; empty where there is none.
+    pub source_reference: String,
     /// Why it stands there.
     pub status_reason: String,
+    /// How the member signed in when it became active; empty where that was not recorded.
+    pub authenticated_via: String,
+    /// Whatever the application keeps here.
+    pub metadata: Json<BTreeMap<String, String>>,
+    /// When it first became active.
+    pub joined_at: Option<Timestamp>,
+    /// When somebody should look whether it is still right.
+    pub review_at: Option<Timestamp>,
+    /// From when on the member is denied.
+    pub ends_at: Option<Timestamp>,
     /// Its roles, ordered.
     #[sqlx(try_from = "String")]
     pub roles: Assignments,
+    /// Counts its changes.
+    pub version: i64,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -61,6 +93,10 @@ pub struct Membership {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Status {
+    /// Put here before the person ever came.
+    PreProvisioned,
+    /// Invited, and has not accepted yet.
+    Invited,
     /// May act.
     Active,
     /// Denied; keeps its roles.
@@ -73,6 +109,8 @@ impl Status {
     /// As it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::PreProvisioned => "pre_provisioned",
+            Self::Invited => "invited",
             Self::Active => "active",
             Self::Suspended => "suspended",
             Self::Removed => "removed",
@@ -82,6 +120,8 @@ impl Status {
     /// As errors name it.
     pub fn name(self) -> &'static str {
         match self {
+            Self::PreProvisioned => "PRE_PROVISIONED",
+            Self::Invited => "INVITED",
             Self::Active => "ACTIVE",
             Self::Suspended => "SUSPENDED",
             Self::Removed => "REMOVED",
@@ -89,107 +129,23 @@ impl Status {
     }
 }
 
-/// Where a membership or an assignment came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Type)]
+/// What a member is to an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum Source {
-    /// A call of the API.
-    Api,
-    /// A person, in the product's own screens.
-    Manual,
-    /// An invitation.
-    Invitation,
-    /// A verified domain.
-    Domain,
-    /// A directory.
-    Directory,
-    /// A sign-in by single sign-on.
-    Sso,
-    /// An import.
-    Import,
+pub enum Kind {
+    /// One of its own people.
+    Member,
+    /// Somebody from elsewhere.
+    Guest,
 }
 
-impl Source {
+impl Kind {
     /// As it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Api => "api",
-            Self::Manual => "manual",
-            Self::Invitation => "invitation",
-            Self::Domain => "domain",
-            Self::Directory => "directory",
-            Self::Sso => "sso",
-            Self::Import => "import",
+            Self::Member => "member",
+            Self::Guest => "guest",
         }
-    }
-
-    /// From how it is stored.
-    fn parse(text: &str) -> Option<Self> {
-        use Source::{Api, Directory, Domain, Import, Invitation, Manual, Sso};
-        [Api, Manual, Invitation, Domain, Directory, Sso, Import].into_iter().find(|source| source.as_str() == text)
-    }
-}
-
-/// Where an assignment came from: a source, and which of its things, such as a group of a directory.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Origin {
-    /// Which source.
-    pub source: Source,
-    /// Which of its things; empty where it has none.
-    pub reference: String,
-}
-
-impl Origin {
-    /// A call of the API that says nothing else.
-    pub fn api() -> Self {
-        Self { source: Source::Api, reference: String::new() }
-    }
-}
-
-/// A role of a membership. The same role of two origins is two assignments.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Assignment {
-    /// The role's slug.
-    pub role: String,
-    /// Where it came from.
-    pub origin: Origin,
-}
-
-/// The roles of a membership, ordered.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Assignments(pub Vec<Assignment>);
-
-impl Assignments {
-    /// These roles, all of one origin.
-    pub fn of(roles: &[String], origin: &Origin) -> Self {
-        let assignment = |role: &String| Assignment { role: role.clone(), origin: origin.clone() };
-        let mut assignments: Vec<_> = roles.iter().map(assignment).collect();
-        assignments.sort();
-        Self(assignments)
-    }
-
-    /// Whether a role is among them, from whatever source.
-    pub fn contain(&self, role: &str) -> bool {
-        self.0.iter().any(|assignment| assignment.role == role)
-    }
-}
-
-impl TryFrom<String> for Assignments {
-    type Error = String;
-
-    /// From `role source reference` and so on, separated by U+001F, as the store reads them.
-    fn try_from(text: String) -> std::result::Result<Self, String> {
-        let read = |entry: &str| {
-            let mut parts = entry.splitn(3, ' ');
-            let (role, source, reference) = (parts.next()?, parts.next()?, parts.next()?);
-            let origin = Origin { source: Source::parse(source)?, reference: reference.to_owned() };
-            Some(Assignment { role: role.to_owned(), origin })
-        };
-        let entries = text.split('\u{1f}').filter(|entry| !entry.is_empty());
-        let read = entries.map(|entry| read(entry).ok_or_else(|| format!("not an assignment: {entry:?}")));
-        let mut assignments = read.collect::<std::result::Result<Vec<_>, _>>()?;
-        assignments.sort();
-        Ok(Self(assignments))
     }
 }
 
@@ -202,6 +158,24 @@ pub enum Of {
     User(UserId),
     /// Those of a user in an organization.
     Both(OrganizationId, UserId),
+}
+
+/// Which memberships are listed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter {
+    /// Only in this status; all but removed ones without it.
+    pub status: Option<Status>,
+    /// Only of this kind.
+    pub kind: Option<Kind>,
+}
+
+/// Which membership a call is about, where a user may make it about themself.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose {
+    /// Where.
+    pub organization_id: OrganizationId,
+    /// Which; for a user, where they name it, their own.
+    pub id: Option<MembershipId>,
 }
 
 /// One membership, also a removed one.
@@ -232,22 +206,49 @@ pub async fn get_present(
     Ok(membership)
 }
 
-/// Memberships, oldest first; without a status, all but removed ones.
-pub async fn list(
+/// The membership of a user in an organization, other than a removed one.
+pub async fn find_present(
     tx: &mut Tx,
     tenant_id: TenantId,
-    of: Of,
-    status: Option<Status>,
-    page: &Page,
-) -> Result<Paged<Membership>> {
+    organization_id: OrganizationId,
+    user_id: UserId,
+) -> Result<Option<Membership>> {
+    store::find_present(tx, tenant_id, organization_id, user_id).await
+}
+
+/// The membership that a call is about: a user's own, or, for a service, the one that it names. For a user who is no
+/// member the organization does not exist, and nobody else's membership; one who is suspended may do nothing.
+async fn whose(ctx: &Ctx, tx: &mut Tx, whose: Whose) -> Result<Membership> {
+    let Whose { organization_id, id } = whose;
+    let Authority::Oneself(user_id) = ctx.authority else {
+        let id = id.ok_or_else(|| Error::invalid_field("membership_id", "required"))?;
+        return get(tx, ctx.tenant_id, organization_id, id).await;
+    };
+    let own = store::find_present(tx, ctx.tenant_id, organization_id, user_id).await?;
+    let own = own.ok_or_else(organizations::not_found)?;
+    if users::get(tx, ctx.tenant_id, user_id).await?.status == users::Status::Suspended {
+        return Err(Error::missing_permission("members:write"));
+    }
+    if id.is_some_and(|id| id != own.id) { Err(not_found()) } else { Ok(own) }
+}
+
+/// Memberships, oldest first.
+pub async fn list(tx: &mut Tx, tenant_id: TenantId, of: Of, filter: Filter, page: &Page) -> Result<Paged<Membership>> {
     if let Of::Organization(id) | Of::Both(id, _) = of {
         organizations::get(tx, tenant_id, id).await?;
     }
     if let Of::User(id) | Of::Both(_, id) = of {
         users::get(tx, tenant_id, id).await?;
     }
-    let rows = store::list(tx, tenant_id, of, status, page.after()?, page.limit()).await?;
+    let rows = store::list(tx, tenant_id, of, filter, page.after()?, page.limit()).await?;
     Ok(page.cut(rows, |membership| membership.id.to_string()))
+}
+
+/// Moves a locked membership. Why is what the call says.
+async fn transition(ctx: &Ctx, tx: &mut Tx, before: &Membership, status: Status) -> Result<Membership> {
+    let status_reason = ctx.reason.clone();
+    let after = Membership { status, status_reason, updated_at: ctx.now, ..before.clone() };
+    store::save(tx, before, &after).await
 }
 
 fn not_found() -> Error {

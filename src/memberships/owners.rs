@@ -1,22 +1,48 @@
 //! The owner floor: an organization that has had an active owner always keeps one.
 //!
-//! An owner is active where the membership and the user are. The count is taken under the organization's lock, and
+//! An owner is active where the membership and the user are. One whose membership has an end does not count: it will be
+//! over by itself, and must not leave the organization without one then. The count is taken under the organization's lock, and
 //! whoever suspends or removes a user locks the organizations that they own: so no two changes can each rely on the
 //! other's owner.
 
-use super::{Membership, store};
+use super::{Filter, Membership, store};
 use crate::{
+    clock::Timestamp,
     context::Ctx,
     db::Tx,
-    error::{Error, Result},
-    ids::{TenantId, UserId},
-    organizations,
+    error::{Error, Reason, Result},
+    ids::{OrganizationId, TenantId, UserId},
+    organizations, roles,
 };
 
 /// Fails with `LAST_OWNER` where this membership is the only active owner of its locked organization.
 pub(super) async fn ensure_another(tx: &mut Tx, leaving: &Membership) -> Result<()> {
     let owners = store::active_owners(tx, leaving.tenant_id, leaving.organization_id).await?;
     if owners == [leaving.id] { Err(Error::last_owner()) } else { Ok(()) }
+}
+
+/// Fails with `LAST_OWNER` where somebody is about to be an active owner of a locked organization until this time, and
+/// nobody is one for good.
+pub(super) async fn ensure_lasting(
+    tx: &mut Tx,
+    tenant_id: TenantId,
+    organization_id: OrganizationId,
+    ends_at: Option<Timestamp>,
+) -> Result<()> {
+    if ends_at.is_some() && store::active_owners(tx, tenant_id, organization_id).await?.is_empty() {
+        let message = "the organization would lose its last active owner when the membership's end time is reached";
+        return Err(Error::new(Reason::LastOwner, message));
+    }
+    Ok(())
+}
+
+/// [`ensure_lasting`], of a membership that is about to be active with the roles that it has.
+pub(super) async fn ensure_lasting_with(tx: &mut Tx, membership: &Membership) -> Result<()> {
+    if !membership.roles.contain(roles::OWNER) {
+        return Ok(());
+    }
+    let Membership { tenant_id, organization_id, ends_at, .. } = membership;
+    ensure_lasting(tx, *tenant_id, *organization_id, *ends_at).await
 }
 
 /// Fails with `LAST_OWNER` where an organization would be left without an active owner if this user were none.
@@ -37,7 +63,7 @@ pub async fn lock_owned_by(ctx: &Ctx, tx: &mut Tx, user_id: UserId) -> Result<()
 
 /// Locks the organizations that a user is a member of.
 pub async fn lock_all_of(ctx: &Ctx, tx: &mut Tx, user_id: UserId) -> Result<()> {
-    let present = store::list(tx, ctx.tenant_id, super::Of::User(user_id), None, None, i64::MAX).await?;
+    let present = store::list(tx, ctx.tenant_id, super::Of::User(user_id), Filter::default(), None, i64::MAX).await?;
     let ids = present.iter().map(|membership| membership.organization_id).collect();
     organizations::lock_all(ctx, tx, ids).await.map(drop)
 }

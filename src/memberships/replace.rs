@@ -40,6 +40,7 @@ fn replaced(membership: &Membership, role: &str, instead: &str, now: Timestamp) 
     }
     after.roles.0.sort();
     after.roles.0.dedup();
+    after.version += 1;
     after.updated_at = now;
     after
 }

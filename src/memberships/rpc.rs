@@ -2,13 +2,23 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Assignment, NewMember, Of, Origin, Person, Source, add::Added, wire};
+use super::{
+    Assignment, Filter, Kind, NewMember, Of, Origin, Person, Source, Standing, Update, Whose, add::Added, wire,
+};
 use crate::{
+    auth::{Caller, Who},
+    authority::Authority,
+    context::Ctx,
     error::{Reason, Result, reason_name},
-    fields::{Email, Fields, ordered},
+    fields::{Email, Fields, Mask, ordered},
     ids::{MembershipId, OrganizationId, UserId},
+    invitations::read_terms,
+    mail::Templates,
     memberships,
-    proto::v1::{self as pb, add_member_result::Outcome, membership_service_server::MembershipService, new_member},
+    proto::v1::{
+        self as pb, MembershipKind, add_member_result::Outcome, membership_service_server::MembershipService,
+        new_member,
+    },
     service::Service,
 };
 
@@ -16,6 +26,10 @@ use crate::{
 const BATCH_MAX: usize = 1_000;
 /// How many roles, or teams, one call may name.
 const NAMED_MAX: usize = 50;
+/// How many characters say how somebody signed in: as many as an issuer has.
+const VIA_MAX: usize = 500;
+/// What UpdateMembership changes.
+const UPDATABLE: [&str; 4] = ["kind", "metadata", "review_time", "end_time"];
 
 #[tonic::async_trait]
 impl MembershipService for Service {
@@ -26,17 +40,21 @@ impl MembershipService for Service {
         let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let organization_id: OrganizationId = fields.id("organization_id", &request.organization_id);
-        let member = fields.within("member", |fields| read_member(fields, request.member.unwrap_or_default()));
+        let member =
+            fields.within("member", |fields| read_member(fields, &self.templates, request.member.unwrap_or_default()));
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (added, revision) = self
-            .write(ctx.tenant_id, async move |tx| memberships::add_member(&ctx, tx, organization_id, &member).await)
-            .await?;
-        Ok(Response::new(pb::AddMemberResponse {
-            membership: Some((&added.membership).into()),
-            user_created: added.user_created,
-            revision,
-        }))
+        self.write(
+            ctx,
+            async move |ctx, tx| memberships::add_member(ctx, tx, organization_id, &member).await,
+            |added, revision| pb::AddMemberResponse {
+                membership: Some((&added.membership).into()),
+                user_created: added.user_created,
+                revision,
+                invitation_id: invitation_id(&added),
+            },
+        )
+        .await
     }
 
     async fn batch_add_members(
@@ -51,17 +69,19 @@ impl MembershipService for Service {
         fields.done()?;
         let read = |member| {
             let mut fields = Fields::new();
-            let member = read_member(&mut fields, member);
+            let member = read_member(&mut fields, &self.templates, member);
             fields.done().map(|()| member)
         };
         let members: Vec<_> = request.members.into_iter().map(read).collect();
-        let (outcomes, revision) = self
-            .write(ctx.tenant_id, async move |tx| memberships::add_all(&ctx, tx, organization_id, &members).await)
-            .await?;
-        Ok(Response::new(pb::BatchAddMembersResponse {
-            results: outcomes.into_iter().map(add_member_result).collect(),
-            revision,
-        }))
+        self.write(
+            ctx,
+            async move |ctx, tx| memberships::add_all(ctx, tx, organization_id, &members).await,
+            |outcomes, revision| pb::BatchAddMembersResponse {
+                results: outcomes.into_iter().map(add_member_result).collect(),
+                revision,
+            },
+        )
+        .await
     }
 
     async fn get_membership(
@@ -84,14 +104,36 @@ impl MembershipService for Service {
         let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let of = read_of(&mut fields, &request.organization_id, &request.user_id);
-        let status = wire::status(fields.choice_optional("status", request.status));
-        let page = fields.page(request.page_size, &request.page_token, format!("memberships {of:?} {status:?}"))?;
+        let filter = Filter {
+            status: wire::status(fields.choice_optional("status", request.status)),
+            kind: wire::kind(fields.choice_optional("kind", request.kind)),
+        };
+        let page = fields.page(request.page_size, &request.page_token, format!("memberships {of:?} {filter:?}"))?;
         fields.done()?;
-        let paged = self.read(async move |tx| memberships::list(tx, ctx.tenant_id, of, status, &page).await).await?;
+        let paged = self.read(async move |tx| memberships::list(tx, ctx.tenant_id, of, filter, &page).await).await?;
         Ok(Response::new(pb::ListMembershipsResponse {
             memberships: paged.items.iter().map(Into::into).collect(),
             next_page_token: paged.next_page_token,
         }))
+    }
+
+    async fn update_membership(
+        &self,
+        request: Request<pb::UpdateMembershipRequest>,
+    ) -> Result<Response<pb::UpdateMembershipResponse>, Status> {
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let membership = request.membership.unwrap_or_default();
+        let mask = fields.mask(request.update_mask, &UPDATABLE);
+        let input = fields.within("membership", |fields| read_update(fields, membership, &mask));
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        self.write(
+            ctx,
+            async move |ctx, tx| memberships::update(ctx, tx, &input).await,
+            |membership, revision| pb::UpdateMembershipResponse { membership: Some((&membership).into()), revision },
+        )
+        .await
     }
 
     async fn assign_role(
@@ -104,12 +146,12 @@ impl MembershipService for Service {
         let assignment = read_assignment(&mut fields, request.role, request.source, request.source_reference);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (membership, revision) = self
-            .write(ctx.tenant_id, async move |tx| {
-                memberships::assign_role(&ctx, tx, organization_id, id, &assignment).await
-            })
-            .await?;
-        Ok(Response::new(pb::AssignRoleResponse { membership: Some((&membership).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| memberships::assign_role(ctx, tx, organization_id, id, &assignment).await,
+            |membership, revision| pb::AssignRoleResponse { membership: Some((&membership).into()), revision },
+        )
+        .await
     }
 
     async fn revoke_role(
@@ -122,12 +164,12 @@ impl MembershipService for Service {
         let assignment = read_assignment(&mut fields, request.role, request.source, request.source_reference);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (membership, revision) = self
-            .write(ctx.tenant_id, async move |tx| {
-                memberships::revoke_role(&ctx, tx, organization_id, id, &assignment).await
-            })
-            .await?;
-        Ok(Response::new(pb::RevokeRoleResponse { membership: Some((&membership).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| memberships::revoke_role(ctx, tx, organization_id, id, &assignment).await,
+            |membership, revision| pb::RevokeRoleResponse { membership: Some((&membership).into()), revision },
+        )
+        .await
     }
 
     async fn set_roles(&self, request: Request<pb::SetRolesRequest>) -> Result<Response<pb::SetRolesResponse>, Status> {
@@ -139,12 +181,36 @@ impl MembershipService for Service {
         let origin = read_origin(&mut fields, request.source, request.source_reference);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (membership, revision) = self
-            .write(ctx.tenant_id, async move |tx| {
-                memberships::set_roles(&ctx, tx, organization_id, id, &roles, &origin).await
-            })
-            .await?;
-        Ok(Response::new(pb::SetRolesResponse { membership: Some((&membership).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| memberships::set_roles(ctx, tx, organization_id, id, &roles, &origin).await,
+            |membership, revision| pb::SetRolesResponse { membership: Some((&membership).into()), revision },
+        )
+        .await
+    }
+
+    async fn activate_membership(
+        &self,
+        request: Request<pb::ActivateMembershipRequest>,
+    ) -> Result<Response<pb::ActivateMembershipResponse>, Status> {
+        let issuer = issuer_of(&self.caller(&request)?);
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let whose = read_whose(&mut fields, &ctx, &request.organization_id, &request.membership_id);
+        fields.text("authenticated_via", &request.authenticated_via, 0..=VIA_MAX);
+        if issuer.is_some() && !request.authenticated_via.is_empty() {
+            fields.wrong("authenticated_via", "of a user it is the issuer of their token");
+        }
+        fields.reason(&mut ctx, request.reason);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let via = issuer.unwrap_or(request.authenticated_via);
+        self.write(
+            ctx,
+            async move |ctx, tx| memberships::activate_membership(ctx, tx, whose, &via).await,
+            |membership, revision| pb::ActivateMembershipResponse { membership: Some((&membership).into()), revision },
+        )
+        .await
     }
 
     async fn suspend_membership(
@@ -157,10 +223,12 @@ impl MembershipService for Service {
         fields.reason(&mut ctx, request.reason);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (membership, revision) = self
-            .write(ctx.tenant_id, async move |tx| memberships::suspend(&ctx, tx, organization_id, id).await)
-            .await?;
-        Ok(Response::new(pb::SuspendMembershipResponse { membership: Some((&membership).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| memberships::suspend(ctx, tx, organization_id, id).await,
+            |membership, revision| pb::SuspendMembershipResponse { membership: Some((&membership).into()), revision },
+        )
+        .await
     }
 
     async fn reactivate_membership(
@@ -173,10 +241,15 @@ impl MembershipService for Service {
         fields.reason(&mut ctx, request.reason);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (membership, revision) = self
-            .write(ctx.tenant_id, async move |tx| memberships::reactivate(&ctx, tx, organization_id, id).await)
-            .await?;
-        Ok(Response::new(pb::ReactivateMembershipResponse { membership: Some((&membership).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| memberships::reactivate(ctx, tx, organization_id, id).await,
+            |membership, revision| pb::ReactivateMembershipResponse {
+                membership: Some((&membership).into()),
+                revision,
+            },
+        )
+        .await
     }
 
     async fn remove_member(
@@ -189,9 +262,59 @@ impl MembershipService for Service {
         fields.reason(&mut ctx, request.reason);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (membership, revision) =
-            self.write(ctx.tenant_id, async move |tx| memberships::remove(&ctx, tx, organization_id, id).await).await?;
-        Ok(Response::new(pb::RemoveMemberResponse { membership: Some((&membership).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| memberships::remove(ctx, tx, organization_id, id).await,
+            |membership, revision| pb::RemoveMemberResponse { membership: Some((&membership).into()), revision },
+        )
+        .await
+    }
+
+    async fn leave(&self, request: Request<pb::LeaveRequest>) -> Result<Response<pb::LeaveResponse>, Status> {
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let whose = read_whose(&mut fields, &ctx, &request.organization_id, &request.membership_id);
+        fields.reason(&mut ctx, request.reason);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        self.write(
+            ctx,
+            async move |ctx, tx| memberships::leave(ctx, tx, whose).await,
+            |membership, revision| pb::LeaveResponse { membership: Some((&membership).into()), revision },
+        )
+        .await
+    }
+}
+
+/// The issuer of a user's token.
+fn issuer_of(caller: &Caller) -> Option<String> {
+    match &caller.who {
+        Who::User(_, token) => Some(token.account.identity.issuer.clone()),
+        Who::Key(_) | Who::Service(_) => None,
+    }
+}
+
+/// A service says which membership; a user has one.
+fn read_whose(fields: &mut Fields, ctx: &Ctx, organization_id: &str, membership_id: &str) -> Whose {
+    let id = match ctx.authority {
+        Authority::Oneself(_) => fields.id_optional("membership_id", membership_id),
+        _ => Some(fields.id("membership_id", membership_id)),
+    };
+    Whose { organization_id: fields.id("organization_id", organization_id), id }
+}
+
+fn read_update(fields: &mut Fields, membership: pb::Membership, mask: &Mask) -> Update {
+    let (organization_id, id) = read_ids(fields, &membership.organization_id, &membership.membership_id);
+    let kind: Option<MembershipKind> = mask.take("kind", membership.kind).map(|kind| fields.choice("kind", kind));
+    let metadata = mask.take("metadata", membership.metadata);
+    Update {
+        organization_id,
+        id,
+        etag: membership.etag,
+        kind: wire::kind(kind),
+        metadata: metadata.inspect(|entries| fields.metadata("metadata", entries)),
+        review_at: mask.take("review_time", membership.review_time).map(|at| fields.time("review_time", at.as_ref())),
+        ends_at: mask.take("end_time", membership.end_time).map(|at| fields.time("end_time", at.as_ref())),
     }
 }
 
@@ -215,7 +338,7 @@ fn read_of(fields: &mut Fields, organization_id: &str, user_id: &str) -> Of {
     }
 }
 
-fn read_member(fields: &mut Fields, member: pb::NewMember) -> NewMember {
+fn read_member(fields: &mut Fields, templates: &Templates, member: pb::NewMember) -> NewMember {
     fields.text("display_name", &member.display_name, 0..=200);
     fields.count("team_ids", member.team_ids.len(), 0..=NAMED_MAX);
     let teams = member.team_ids.iter().enumerate();
@@ -225,12 +348,31 @@ fn read_member(fields: &mut Fields, member: pb::NewMember) -> NewMember {
         Some(new_member::Person::Email(email)) => read_person(fields, None, Some(email)),
         None => read_person(fields, None, None),
     };
+    let (standing, invite) = match member.standing {
+        Some(new_member::Standing::Invite(invite)) => {
+            (Standing::Invited, Some(fields.within("invite", |fields| read_terms(fields, templates, invite))))
+        }
+        Some(new_member::Standing::PreProvision(_)) => (Standing::PreProvisioned, None),
+        None => (Standing::Active, None),
+    };
+    fields.metadata("metadata", &member.metadata);
+    fields.text("authenticated_via", &member.authenticated_via, 0..=VIA_MAX);
+    if standing != Standing::Active && !member.authenticated_via.is_empty() {
+        fields.wrong("authenticated_via", "only of one who begins ACTIVE");
+    }
     NewMember {
         person,
         display_name: member.display_name,
         roles: fields.right_slugs("roles", member.roles, 0..=NAMED_MAX),
         teams: ordered(teams),
         origin: read_origin(fields, member.source, member.source_reference),
+        standing,
+        kind: wire::kind(fields.choice_optional("kind", member.kind)).unwrap_or(Kind::Member),
+        review_at: fields.time("review_time", member.review_time.as_ref()),
+        ends_at: fields.time("end_time", member.end_time.as_ref()),
+        metadata: member.metadata,
+        authenticated_via: member.authenticated_via,
+        invite,
     }
 }
 
@@ -256,15 +398,20 @@ pub fn read_person(fields: &mut Fields, user_id: Option<&str>, email: Option<&st
     }
 }
 
+fn invitation_id(added: &Added) -> String {
+    added.invitation_id.map(|id| id.to_string()).unwrap_or_default()
+}
+
 fn add_member_result(outcome: Result<Added, (Reason, String)>) -> pb::AddMemberResult {
     match outcome {
         Ok(added) => pb::AddMemberResult {
             user_created: added.user_created,
+            invitation_id: invitation_id(&added),
             outcome: Some(Outcome::Membership((&added.membership).into())),
         },
         Err((reason, message)) => pb::AddMemberResult {
-            user_created: false,
             outcome: Some(Outcome::Error(pb::AddMemberError { reason: reason_name(reason).to_owned(), message })),
+            ..pb::AddMemberResult::default()
         },
     }
 }

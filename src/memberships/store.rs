@@ -1,6 +1,6 @@
 //! SQL of memberships and their roles.
 
-use super::{Assignment, Membership, Of, Status};
+use super::{Assignment, Due, Filter, Kind, Membership, Of, Status};
 use crate::{
     clock::Timestamp,
     db::{Tx, args},
@@ -11,31 +11,72 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "memberships.tenant_id, memberships.organization_id, memberships.id, memberships.user_id, memberships.status, memberships.source, memberships.status_reason, memberships.created_at,
-        memberships.updated_at, COALESCE((SELECT string_agg(r.role || ' ' || r.source || ' ' || r.source_reference, '\u{1f}') FROM membership_roles r
-            WHERE r.tenant_id = memberships.tenant_id AND r.organization_id = memberships.organization_id AND r.membership_id = memberships.id),
-            '') AS roles"
+        "memberships.tenant_id, memberships.organization_id, memberships.id, memberships.user_id, memberships.status,
+        memberships.kind, memberships.source, memberships.source_reference, memberships.status_reason,
+        memberships.authenticated_via, memberships.metadata, memberships.joined_at, memberships.review_at,
+        memberships.ends_at, memberships.version, memberships.created_at, memberships.updated_at,
+        COALESCE((SELECT string_agg(r.role || ' ' || r.source || ' ' || r.source_reference, '\u{1f}')
+            FROM membership_roles r WHERE r.tenant_id = memberships.tenant_id
+                AND r.organization_id = memberships.organization_id AND r.membership_id = memberships.id), '') AS roles"
     };
 }
 
 pub async fn insert(tx: &mut Tx, membership: &Membership) -> Result<()> {
     let sql = "INSERT INTO memberships
-            (tenant_id, organization_id, id, user_id, status, source, status_reason, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    let Membership { tenant_id, organization_id, id, user_id, status, source, status_reason, .. } = membership;
+            (tenant_id, organization_id, id, user_id, status, kind, source, source_reference, status_reason,
+            authenticated_via, metadata, joined_at, review_at, ends_at, version, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    let Membership { tenant_id, organization_id, id, user_id, status, kind, source, source_reference, .. } = membership;
     let values = args![
         *tenant_id,
         *organization_id,
         *id,
         *user_id,
         status.as_str(),
+        kind.as_str(),
         source.as_str(),
-        status_reason,
+        source_reference,
+        &membership.status_reason,
+        &membership.authenticated_via,
+        serde_json::json!(membership.metadata.0),
+        membership.joined_at,
+        membership.review_at,
+        membership.ends_at,
+        membership.version,
         membership.created_at,
         membership.updated_at
     ];
     tx.execute(sql, values).await?;
     assign(tx, membership.roles.0.iter().map(|assignment| (membership, assignment)).collect()).await
+}
+
+/// Stores what of a membership may change, other than its roles, where it is still as it was before; answers it with its
+/// roles as they are now.
+pub async fn save(tx: &mut Tx, before: &Membership, after: &Membership) -> Result<Membership> {
+    let sql = concat!(
+        "UPDATE memberships SET status = $5, status_reason = $6, kind = $7, authenticated_via = $8, metadata = $9,
+            joined_at = $10, review_at = $11, ends_at = $12, version = version + 1, updated_at = $13
+        WHERE memberships.tenant_id = $1 AND memberships.organization_id = $2 AND memberships.id = $3
+            AND memberships.version = $4 RETURNING ",
+        columns!()
+    );
+    let Membership { tenant_id, organization_id, id, version, .. } = before;
+    let values = args![
+        *tenant_id,
+        *organization_id,
+        *id,
+        *version,
+        after.status.as_str(),
+        &after.status_reason,
+        after.kind.as_str(),
+        &after.authenticated_via,
+        serde_json::json!(after.metadata.0),
+        after.joined_at,
+        after.review_at,
+        after.ends_at,
+        after.updated_at
+    ];
+    tx.fetch_optional(sql, values).await?.ok_or_else(|| Error::internal("a locked membership changed"))
 }
 
 /// Assigns roles to memberships.
@@ -80,7 +121,7 @@ pub async fn with_role(tx: &mut Tx, role: &Role) -> Result<Vec<Membership>> {
 
 /// Notes that every membership that has a role was changed now.
 pub async fn touch_with_role(tx: &mut Tx, role: &Role, now: Timestamp) -> Result<()> {
-    let sql = "UPDATE memberships SET updated_at = $4 WHERE memberships.tenant_id = $1
+    let sql = "UPDATE memberships SET updated_at = $4, version = version + 1 WHERE memberships.tenant_id = $1
         AND (memberships.organization_id, memberships.id) IN (SELECT o.organization_id, o.membership_id
             FROM membership_roles o WHERE o.tenant_id = $1 AND o.scope_id = $2 AND o.role = $3)";
     tx.execute(sql, args![role.tenant_id, role.scope_id, &role.slug, now]).await.map(drop)
@@ -136,65 +177,77 @@ pub async fn get(
     tx.fetch_optional(sql, args![tenant, organization, id]).await
 }
 
-pub async fn is_member(tx: &mut Tx, tenant: TenantId, organization: OrganizationId, user: UserId) -> Result<bool> {
-    let sql = "SELECT id FROM memberships
-        WHERE tenant_id = $1 AND organization_id = $2 AND user_id = $3 AND status <> 'removed'";
-    let row: Option<(MembershipId,)> = tx.fetch_optional(sql, args![tenant, organization, user]).await?;
-    Ok(row.is_some())
+/// The membership of a user, other than a removed one.
+pub async fn find_present(
+    tx: &mut Tx,
+    tenant: TenantId,
+    organization: OrganizationId,
+    user: UserId,
+) -> Result<Option<Membership>> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM memberships WHERE memberships.tenant_id = $1 AND memberships.organization_id = $2
+            AND memberships.user_id = $3 AND memberships.status <> 'removed'"
+    );
+    tx.fetch_optional(sql, args![tenant, organization, user]).await
 }
 
-/// Without a status: all but removed ones.
 pub async fn list(
     tx: &mut Tx,
     tenant: TenantId,
     of: Of,
-    status: Option<Status>,
+    filter: Filter,
     after: Option<MembershipId>,
     limit: i64,
 ) -> Result<Vec<Membership>> {
-    let status = status.map(Status::as_str);
+    let (status, kind) = (filter.status.map(Status::as_str), filter.kind.map(Kind::as_str));
     match of {
         Of::Organization(organization) => {
             let sql = concat!(
                 "SELECT ",
                 columns!(),
                 " FROM memberships WHERE memberships.tenant_id = $1 AND memberships.organization_id = $2
-                    AND (memberships.status = $3 OR $3 IS NULL AND memberships.status <> 'removed') AND ($4 IS NULL OR memberships.id > $4)
-                ORDER BY memberships.id LIMIT $5"
+                    AND (memberships.status = $3 OR $3 IS NULL AND memberships.status <> 'removed')
+                    AND ($4 IS NULL OR memberships.kind = $4) AND ($5 IS NULL OR memberships.id > $5)
+                ORDER BY memberships.id LIMIT $6"
             );
-            tx.fetch_all(sql, args![tenant, organization, status, after, limit]).await
+            tx.fetch_all(sql, args![tenant, organization, status, kind, after, limit]).await
         }
         Of::User(user) => {
             let sql = concat!(
                 "SELECT ",
                 columns!(),
                 " FROM memberships WHERE memberships.tenant_id = $1 AND memberships.user_id = $2
-                    AND (memberships.status = $3 OR $3 IS NULL AND memberships.status <> 'removed') AND ($4 IS NULL OR memberships.id > $4)
-                ORDER BY memberships.id LIMIT $5"
+                    AND (memberships.status = $3 OR $3 IS NULL AND memberships.status <> 'removed')
+                    AND ($4 IS NULL OR memberships.kind = $4) AND ($5 IS NULL OR memberships.id > $5)
+                ORDER BY memberships.id LIMIT $6"
             );
-            tx.fetch_all(sql, args![tenant, user, status, after, limit]).await
+            tx.fetch_all(sql, args![tenant, user, status, kind, after, limit]).await
         }
         Of::Both(organization, user) => {
             let sql = concat!(
                 "SELECT ",
                 columns!(),
-                " FROM memberships WHERE memberships.tenant_id = $1 AND memberships.user_id = $2 AND memberships.organization_id = $6
-                    AND (memberships.status = $3 OR $3 IS NULL AND memberships.status <> 'removed') AND ($4 IS NULL OR memberships.id > $4)
-                ORDER BY memberships.id LIMIT $5"
+                " FROM memberships WHERE memberships.tenant_id = $1 AND memberships.user_id = $2
+                    AND (memberships.status = $3 OR $3 IS NULL AND memberships.status <> 'removed')
+                    AND ($4 IS NULL OR memberships.kind = $4) AND ($5 IS NULL OR memberships.id > $5)
+                    AND memberships.organization_id = $7
+                ORDER BY memberships.id LIMIT $6"
             );
-            tx.fetch_all(sql, args![tenant, user, status, after, limit, organization]).await
+            tx.fetch_all(sql, args![tenant, user, status, kind, after, limit, organization]).await
         }
     }
 }
 
-/// Two of an organization's active owners, if it has as many.
+/// Two of an organization's active owners, if it has as many. One whose membership has an end is none to rely on.
 pub async fn active_owners(tx: &mut Tx, tenant: TenantId, organization: OrganizationId) -> Result<Vec<MembershipId>> {
     let sql = "SELECT DISTINCT memberships.id FROM membership_roles r
         JOIN memberships
             ON memberships.tenant_id = r.tenant_id AND memberships.organization_id = r.organization_id AND memberships.id = r.membership_id
         JOIN users u ON u.tenant_id = memberships.tenant_id AND u.id = memberships.user_id
         WHERE r.tenant_id = $1 AND r.organization_id = $2 AND r.role = 'owner'
-            AND memberships.status = 'active' AND u.status = 'active'
+            AND memberships.status = 'active' AND memberships.ends_at IS NULL AND u.status = 'active'
         LIMIT 2";
     let rows: Vec<(MembershipId,)> = tx.fetch_all(sql, args![tenant, organization]).await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
@@ -213,31 +266,9 @@ pub async fn owned_by(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<Vec
     tx.fetch_all(sql, args![tenant, user]).await
 }
 
-/// Moves a membership from the status that it was seen in.
-pub async fn set_status(
-    tx: &mut Tx,
-    before: &Membership,
-    status: Status,
-    reason: &str,
-    now: Timestamp,
-) -> Result<Membership> {
-    let sql = concat!(
-        "UPDATE memberships SET status = $5, status_reason = $6, updated_at = $7
-        WHERE memberships.tenant_id = $1 AND memberships.organization_id = $2 AND memberships.id = $3 AND memberships.status = $4 RETURNING ",
-        columns!()
-    );
-    let Membership { tenant_id, organization_id, id, status: from, .. } = before;
-    let values = args![*tenant_id, *organization_id, *id, from.as_str(), status.as_str(), reason, now];
-    tx.fetch_optional(sql, values).await?.ok_or_else(|| Error::internal("a locked membership changed"))
-}
-
-/// Notes that a membership was changed now.
-pub async fn touch(tx: &mut Tx, membership: &Membership, now: Timestamp) -> Result<Membership> {
-    let sql = concat!(
-        "UPDATE memberships SET updated_at = $4
-        WHERE memberships.tenant_id = $1 AND memberships.organization_id = $2 AND memberships.id = $3 RETURNING ",
-        columns!()
-    );
-    let Membership { tenant_id, organization_id, id, .. } = membership;
-    tx.fetch_one(sql, args![*tenant_id, *organization_id, *id, now]).await
+/// Active memberships whose end is reached, of all tenants; those of longer ago first.
+pub async fn due(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<Vec<Due>> {
+    let sql = "SELECT tenant_id, organization_id, id AS membership_id FROM memberships
+        WHERE status = 'active' AND ends_at <= $1 ORDER BY ends_at LIMIT $2";
+    tx.fetch_all(sql, args![now, limit]).await
 }

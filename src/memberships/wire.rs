@@ -1,9 +1,10 @@
 //! Memberships in the contract: in answers and in events.
 
-use super::{Assignment, Membership, Source, Status};
+use super::{Assignment, Kind, Membership, Source, Status};
 use crate::{
+    etag,
     events::{Change, changed, created},
-    proto::v1::{self as pb, MembershipSource, MembershipStatus, event::Data},
+    proto::v1::{self as pb, MembershipKind, MembershipSource, MembershipStatus, event::Data},
 };
 
 impl From<&Membership> for pb::Membership {
@@ -23,6 +24,14 @@ impl From<&Membership> for pb::Membership {
             status_reason: membership.status_reason.clone(),
             create_time: Some(membership.created_at.into()),
             update_time: Some(membership.updated_at.into()),
+            kind: MembershipKind::from(membership.kind).into(),
+            source_reference: membership.source_reference.clone(),
+            metadata: membership.metadata.0.clone(),
+            review_time: membership.review_at.map(Into::into),
+            end_time: membership.ends_at.map(Into::into),
+            joined_time: membership.joined_at.map(Into::into),
+            authenticated_via: membership.authenticated_via.clone(),
+            etag: etag::of(membership.version),
         }
     }
 }
@@ -30,6 +39,8 @@ impl From<&Membership> for pb::Membership {
 impl From<Status> for MembershipStatus {
     fn from(status: Status) -> Self {
         match status {
+            Status::PreProvisioned => Self::PreProvisioned,
+            Status::Invited => Self::Invited,
             Status::Active => Self::Active,
             Status::Suspended => Self::Suspended,
             Status::Removed => Self::Removed,
@@ -69,9 +80,29 @@ pub fn source(source: Option<MembershipSource>) -> Option<Source> {
 pub fn status(status: Option<MembershipStatus>) -> Option<Status> {
     match status? {
         MembershipStatus::Unspecified => None,
+        MembershipStatus::PreProvisioned => Some(Status::PreProvisioned),
+        MembershipStatus::Invited => Some(Status::Invited),
         MembershipStatus::Active => Some(Status::Active),
         MembershipStatus::Suspended => Some(Status::Suspended),
         MembershipStatus::Removed => Some(Status::Removed),
+    }
+}
+
+impl From<Kind> for MembershipKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Member => Self::Member,
+            Kind::Guest => Self::Guest,
+        }
+    }
+}
+
+/// The kind that a request names; none where it names none.
+pub fn kind(kind: Option<MembershipKind>) -> Option<Kind> {
+    match kind? {
+        MembershipKind::Unspecified => None,
+        MembershipKind::Member => Some(Kind::Member),
+        MembershipKind::Guest => Some(Kind::Guest),
     }
 }
 
@@ -81,6 +112,14 @@ fn change(membership: &Membership, data: Data) -> Change {
 
 pub fn created(membership: &Membership) -> Change {
     change(membership, created!(MembershipCreated, membership))
+}
+
+pub fn updated(before: &Membership, after: &Membership) -> Change {
+    change(after, changed!(MembershipUpdated, before, after))
+}
+
+pub fn activated(before: &Membership, after: &Membership) -> Change {
+    change(after, changed!(MembershipActivated, before, after))
 }
 
 pub fn role_assigned(before: &Membership, after: &Membership) -> Change {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Organization, Status, ensure_free, store, wire};
+use super::{Branding, Organization, Status, ensure_free, slugs, store, wire};
 use crate::{
     context::Ctx,
     db::{Json, Tx},
     error::Result,
     events,
     ids::{MembershipId, OrganizationId},
-    memberships::{self, NewMember, Origin, Person},
+    memberships::{self, NewMember, Person},
     roles,
 };
 
@@ -24,6 +24,10 @@ pub struct Create {
     pub external_id: Option<String>,
     /// Whatever the application keeps here.
     pub metadata: BTreeMap<String, String>,
+    /// What its own pages and mails look like.
+    pub branding: Branding,
+    /// Features that are on or off.
+    pub feature_flags: BTreeMap<String, bool>,
     /// Its first owners.
     pub initial_owners: Vec<Person>,
 }
@@ -53,19 +57,18 @@ pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<Created> {
         deleted_at: None,
         default_role: String::new(),
         role_priority: Json(Vec::new()),
+        branding: Json(input.branding.clone()),
+        feature_flags: Json(input.feature_flags.clone()),
+        deleted_from: None,
+        purge_at: None,
     };
     ensure_free(tx, &organization).await?;
     store::insert(tx, &organization).await?;
+    slugs::take(ctx, tx, &organization).await?;
     let mut changes = vec![wire::created(&organization)];
     let mut owners = Vec::with_capacity(input.initial_owners.len());
     for person in &input.initial_owners {
-        let owner = NewMember {
-            person: person.clone(),
-            display_name: String::new(),
-            roles: vec![roles::OWNER.to_owned()],
-            teams: Vec::new(),
-            origin: Origin::api(),
-        };
+        let owner = NewMember::active(person.clone(), vec![roles::OWNER.to_owned()]);
         let added = memberships::add(ctx, tx, organization.id, &owner, &owner.roles).await?;
         owners.push(added.membership.id);
         changes.extend(added.changes);

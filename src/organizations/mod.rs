@@ -3,18 +3,27 @@
 //! Whatever changes something in an organization holds its row's lock ([`lock`]): that makes its events' order, and
 //! rules such as the owner floor, safe.
 
+mod branding;
 mod create;
 mod delete;
+mod purge;
+mod restore;
 mod rpc;
+mod slugs;
 mod store;
 mod suspend;
+mod transfer;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
+pub use branding::Branding;
 pub use create::{Create, Created, create};
 pub use delete::delete;
+pub use purge::{next_to_purge, purge};
+pub use restore::{Restore, restore};
 pub use suspend::{reactivate, suspend};
+pub use transfer::transfer_ownership;
 
 use crate::{
     authority,
@@ -59,6 +68,23 @@ pub struct Organization {
     pub default_role: String,
     /// Its own roles, the highest first.
     pub role_priority: Json<Vec<String>>,
+    /// What its own pages and mails look like.
+    pub branding: Json<Branding>,
+    /// Features that are on or off.
+    pub feature_flags: Json<BTreeMap<String, bool>>,
+    /// Where it stood before its deletion began.
+    pub deleted_from: Option<Status>,
+    /// Until when it can be restored, and when it is purged. None where its deletion began before there was an end.
+    pub purge_at: Option<Timestamp>,
+}
+
+/// For how long what an organization leaves behind is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Whatever is of an organization that was deleted, so that it can be restored.
+    pub restore: Duration,
+    /// A slug that it gave up, for itself.
+    pub slug_hold: Duration,
 }
 
 /// Where an organization stands.
@@ -71,6 +97,8 @@ pub enum Status {
     Suspended,
     /// Deleted, its records kept for now.
     Deleting,
+    /// Gone for good: only that it was is left.
+    Purged,
 }
 
 impl Status {
@@ -80,6 +108,17 @@ impl Status {
             Self::Active => "active",
             Self::Suspended => "suspended",
             Self::Deleting => "deleting",
+            Self::Purged => "purged",
+        }
+    }
+
+    /// As errors name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Suspended => "SUSPENDED",
+            Self::Deleting => "DELETING",
+            Self::Purged => "PURGED",
         }
     }
 }
@@ -99,6 +138,10 @@ pub struct Update {
     pub external_id: Option<Option<String>>,
     /// New metadata, in place of all there is.
     pub metadata: Option<BTreeMap<String, String>>,
+    /// Another branding, in place of the present one.
+    pub branding: Option<Branding>,
+    /// New feature flags, in place of all there are.
+    pub feature_flags: Option<BTreeMap<String, bool>>,
 }
 
 /// What an organization is looked up by.
@@ -120,11 +163,11 @@ pub async fn lock(ctx: &Ctx, tx: &mut Tx, id: OrganizationId) -> Result<Organiza
     Ok(locked.organization)
 }
 
-/// [`lock`], for a change of something in the organization: one that is being deleted takes none.
+/// [`lock`], for a change of something in the organization: one that is being deleted, or was purged, takes none.
 pub async fn lock_for_change(ctx: &Ctx, tx: &mut Tx, id: OrganizationId) -> Result<Organization> {
     let organization = lock(ctx, tx, id).await?;
-    if organization.status == Status::Deleting {
-        return Err(Error::new(Reason::OrganizationDeleting, "the organization is being deleted"));
+    if matches!(organization.status, Status::Deleting | Status::Purged) {
+        return Err(Error::new(Reason::OrganizationDeleting, "the organization is being deleted, or was purged"));
     }
     Ok(organization)
 }
@@ -149,21 +192,35 @@ pub fn ensure_locked(tx: &Tx, id: OrganizationId) -> Result<()> {
     Err(Error::new(Reason::Conflict, "the change came to concern another organization meanwhile"))
 }
 
-/// One organization.
+/// One organization, also a purged one.
 pub async fn get(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId) -> Result<Organization> {
     store::get(tx, tenant_id, id).await?.ok_or_else(not_found)
 }
 
-/// The organization with this key.
-pub async fn lookup(tx: &mut Tx, tenant_id: TenantId, key: &Key) -> Result<Organization> {
-    let organization = match key {
+/// An organization that was looked up.
+#[derive(Debug)]
+pub struct Found {
+    /// The organization.
+    pub organization: Organization,
+    /// Whether the key is a slug that it had before.
+    pub by_former_slug: bool,
+}
+
+/// The organization with this key; where nobody has a slug, the one that it is held back for.
+pub async fn lookup(tx: &mut Tx, tenant_id: TenantId, key: &Key, now: Timestamp) -> Result<Found> {
+    let found = match key {
         Key::Slug(slug) => store::find_by_slug(tx, tenant_id, slug).await?,
         Key::ExternalId(id) => store::find_by_external_id(tx, tenant_id, id).await?,
     };
-    organization.ok_or_else(not_found)
+    if let Some(organization) = found {
+        return Ok(Found { organization, by_former_slug: false });
+    }
+    let Key::Slug(slug) = key else { return Err(not_found()) };
+    let former = store::find_by_held_slug(tx, tenant_id, slug, now).await?;
+    former.map(|organization| Found { organization, by_former_slug: true }).ok_or_else(not_found)
 }
 
-/// Organizations, oldest first.
+/// Organizations, oldest first; without a status, all but purged ones.
 pub async fn list(
     tx: &mut Tx,
     tenant_id: TenantId,
@@ -175,7 +232,7 @@ pub async fn list(
 }
 
 /// Changes an organization.
-pub async fn update(ctx: &Ctx, tx: &mut Tx, input: &Update) -> Result<Organization> {
+pub async fn update(ctx: &Ctx, tx: &mut Tx, input: &Update, retention: Retention) -> Result<Organization> {
     let before = lock_for_change(ctx, tx, input.id).await?;
     etag::ensure(before.version, &input.etag)?;
     let mut after = before.clone();
@@ -183,10 +240,16 @@ pub async fn update(ctx: &Ctx, tx: &mut Tx, input: &Update) -> Result<Organizati
     after.display_name = input.display_name.clone().unwrap_or(after.display_name);
     after.external_id = input.external_id.clone().unwrap_or(after.external_id);
     after.metadata = input.metadata.clone().map_or(after.metadata, Json);
+    after.branding = input.branding.clone().map_or(after.branding, Json);
+    after.feature_flags = input.feature_flags.clone().map_or(after.feature_flags, Json);
     if after != before {
         ensure_free(tx, &after).await?;
     }
     let (after, change) = save(ctx, tx, &before, after).await?;
+    if after.slug != before.slug {
+        slugs::take(ctx, tx, &after).await?;
+        slugs::give_up(ctx, tx, &before, retention).await?;
+    }
     events::append(ctx, tx, change.into_iter().collect()).await?;
     Ok(after)
 }
@@ -206,6 +269,11 @@ pub async fn save(
     store::update(tx, &after).await?;
     let change = wire::updated(before, &after);
     Ok((after, Some(change)))
+}
+
+/// Forgets the slugs that are held back no longer; answers how many, at most so many at once.
+pub async fn sweep_slugs(tx: &mut Tx, now: Timestamp, at_most: i64) -> Result<u64> {
+    store::release_slugs(tx, now, at_most).await
 }
 
 /// The organizations whose own default is this role of the tenant, by id.

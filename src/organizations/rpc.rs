@@ -2,19 +2,20 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Create, Key, Update, wire};
+use super::{Branding, Create, Key, Restore, Update, wire};
 use crate::{
     error::Result,
     fields::Fields,
-    memberships::{Person, read_person},
+    memberships::{HandOver, Person, read_person},
     organizations,
     proto::v1::{
         self as pb, initial_owner, lookup_organization_request, organization_service_server::OrganizationService,
     },
+    roles::{ADMIN, OWNER},
     service::Service,
 };
 
-const UPDATABLE: [&str; 4] = ["slug", "display_name", "external_id", "metadata"];
+const UPDATABLE: [&str; 6] = ["slug", "display_name", "external_id", "metadata", "branding", "feature_flags"];
 /// How many owners an organization may be created with.
 const INITIAL_OWNERS_MAX: usize = 20;
 
@@ -30,6 +31,8 @@ impl OrganizationService for Service {
         fields.text("display_name", &request.display_name, 0..=200);
         let external_id = fields.text_optional("external_id", request.external_id, 200);
         fields.metadata("metadata", &request.metadata);
+        let branding = fields.within("branding", |fields| Branding::from(request.branding).read(fields));
+        fields.feature_flags("feature_flags", &request.feature_flags);
         let initial_owners = read_owners(&mut fields, request.initial_owners);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
@@ -39,15 +42,20 @@ impl OrganizationService for Service {
             slug: request.slug,
             external_id,
             metadata: request.metadata,
+            branding,
+            feature_flags: request.feature_flags,
             initial_owners,
         };
-        let (created, revision) =
-            self.write(ctx.tenant_id, async move |tx| organizations::create(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::CreateOrganizationResponse {
-            organization: Some((&created.organization).into()),
-            owner_membership_ids: created.owners.iter().map(ToString::to_string).collect(),
-            revision,
-        }))
+        self.write(
+            ctx,
+            async move |ctx, tx| organizations::create(ctx, tx, &input).await,
+            |created, revision| pb::CreateOrganizationResponse {
+                organization: Some((&created.organization).into()),
+                owner_membership_ids: created.owners.iter().map(ToString::to_string).collect(),
+                revision,
+            },
+        )
+        .await
     }
 
     async fn get_organization(
@@ -83,13 +91,16 @@ impl OrganizationService for Service {
             }
         };
         fields.done()?;
-        let organization = self
+        let found = self
             .read(async move |tx| match &key {
-                Some(key) => organizations::lookup(tx, ctx.tenant_id, key).await,
+                Some(key) => organizations::lookup(tx, ctx.tenant_id, key, ctx.now).await,
                 None => Err(organizations::not_found()),
             })
             .await?;
-        Ok(Response::new(pb::LookupOrganizationResponse { organization: Some((&organization).into()) }))
+        Ok(Response::new(pb::LookupOrganizationResponse {
+            organization: Some((&found.organization).into()),
+            former_slug: found.by_former_slug,
+        }))
     }
 
     async fn list_organizations(
@@ -129,12 +140,25 @@ impl OrganizationService for Service {
             metadata: mask
                 .take("metadata", organization.metadata)
                 .inspect(|entries| fields.metadata("metadata", entries)),
+            branding: mask
+                .take("branding", organization.branding)
+                .map(|given| fields.within("branding", |fields| Branding::from(given).read(fields))),
+            feature_flags: mask
+                .take("feature_flags", organization.feature_flags)
+                .inspect(|flags| fields.feature_flags("feature_flags", flags)),
         });
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (organization, revision) =
-            self.write(ctx.tenant_id, async move |tx| organizations::update(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::UpdateOrganizationResponse { organization: Some((&organization).into()), revision }))
+        let retention = self.retention;
+        self.write(
+            ctx,
+            async move |ctx, tx| organizations::update(ctx, tx, &input, retention).await,
+            |organization, revision| pb::UpdateOrganizationResponse {
+                organization: Some((&organization).into()),
+                revision,
+            },
+        )
+        .await
     }
 
     async fn suspend_organization(
@@ -147,9 +171,15 @@ impl OrganizationService for Service {
         fields.reason(&mut ctx, request.reason);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (organization, revision) =
-            self.write(ctx.tenant_id, async move |tx| organizations::suspend(&ctx, tx, id).await).await?;
-        Ok(Response::new(pb::SuspendOrganizationResponse { organization: Some((&organization).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| organizations::suspend(ctx, tx, id).await,
+            |organization, revision| pb::SuspendOrganizationResponse {
+                organization: Some((&organization).into()),
+                revision,
+            },
+        )
+        .await
     }
 
     async fn reactivate_organization(
@@ -162,9 +192,38 @@ impl OrganizationService for Service {
         fields.reason(&mut ctx, request.reason);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (organization, revision) =
-            self.write(ctx.tenant_id, async move |tx| organizations::reactivate(&ctx, tx, id).await).await?;
-        Ok(Response::new(pb::ReactivateOrganizationResponse { organization: Some((&organization).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| organizations::reactivate(ctx, tx, id).await,
+            |organization, revision| pb::ReactivateOrganizationResponse {
+                organization: Some((&organization).into()),
+                revision,
+            },
+        )
+        .await
+    }
+
+    async fn transfer_ownership(
+        &self,
+        request: Request<pb::TransferOwnershipRequest>,
+    ) -> Result<Response<pb::TransferOwnershipResponse>, Status> {
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let id = fields.id("organization_id", &request.organization_id);
+        let input = read_hand_over(&mut fields, &request);
+        fields.reason(&mut ctx, request.reason);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        self.write(
+            ctx,
+            async move |ctx, tx| organizations::transfer_ownership(ctx, tx, id, &input).await,
+            |handed, revision| pb::TransferOwnershipResponse {
+                owner: Some((&handed.owner).into()),
+                former_owner: Some((&handed.former_owner).into()),
+                revision,
+            },
+        )
+        .await
     }
 
     async fn delete_organization(
@@ -177,9 +236,40 @@ impl OrganizationService for Service {
         fields.reason(&mut ctx, request.reason);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (organization, revision) =
-            self.write(ctx.tenant_id, async move |tx| organizations::delete(&ctx, tx, id).await).await?;
-        Ok(Response::new(pb::DeleteOrganizationResponse { organization: Some((&organization).into()), revision }))
+        let retention = self.retention;
+        self.write(
+            ctx,
+            async move |ctx, tx| organizations::delete(ctx, tx, id, retention).await,
+            |organization, revision| pb::DeleteOrganizationResponse {
+                organization: Some((&organization).into()),
+                revision,
+            },
+        )
+        .await
+    }
+
+    async fn restore_organization(
+        &self,
+        request: Request<pb::RestoreOrganizationRequest>,
+    ) -> Result<Response<pb::RestoreOrganizationResponse>, Status> {
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let input = Restore {
+            id: fields.id("organization_id", &request.organization_id),
+            owner: fields.id_optional("owner_user_id", &request.owner_user_id),
+        };
+        fields.reason(&mut ctx, request.reason);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        self.write(
+            ctx,
+            async move |ctx, tx| organizations::restore(ctx, tx, &input).await,
+            |organization, revision| pb::RestoreOrganizationResponse {
+                organization: Some((&organization).into()),
+                revision,
+            },
+        )
+        .await
     }
 }
 
@@ -193,4 +283,21 @@ fn read_owners(fields: &mut Fields, owners: Vec<pb::InitialOwner>) -> Vec<Person
         })
     };
     owners.into_iter().enumerate().map(read).collect()
+}
+
+fn read_hand_over(fields: &mut Fields, request: &pb::TransferOwnershipRequest) -> HandOver {
+    let owner = fields.id("owner_membership_id", &request.owner_membership_id);
+    let new_owner = fields.id("new_owner_membership_id", &request.new_owner_membership_id);
+    let mut former_owner_role = request.former_owner_role.clone();
+    if former_owner_role.is_empty() {
+        former_owner_role = ADMIN.to_owned();
+    }
+    fields.right_slug("former_owner_role", &former_owner_role);
+    if former_owner_role == OWNER {
+        fields.wrong("former_owner_role", "the former owner gets another role than owner");
+    }
+    if owner == new_owner && !request.owner_membership_id.is_empty() {
+        fields.wrong("new_owner_membership_id", "the owner's own membership: somebody else becomes an owner");
+    }
+    HandOver { owner, new_owner, former_owner_role }
 }

@@ -15,7 +15,9 @@ pub async fn suspend(ctx: &Ctx, tx: &mut Tx, id: OrganizationId) -> Result<Organ
     match before.status {
         Status::Active => {}
         Status::Suspended => return Ok(before),
-        Status::Deleting => return Err(Error::illegal_transition("an organization", "DELETING", "SUSPENDED")),
+        from @ (Status::Deleting | Status::Purged) => {
+            return Err(Error::illegal_transition("an organization", from.name(), "SUSPENDED"));
+        }
     }
     let after = store::set_status(tx, &before, Status::Suspended, ctx.now).await?;
     events::append(ctx, tx, vec![wire::suspended(&before, &after)]).await?;
@@ -28,7 +30,9 @@ pub async fn reactivate(ctx: &Ctx, tx: &mut Tx, id: OrganizationId) -> Result<Or
     match before.status {
         Status::Suspended => {}
         Status::Active => return Ok(before),
-        Status::Deleting => return Err(Error::illegal_transition("an organization", "DELETING", "ACTIVE")),
+        from @ (Status::Deleting | Status::Purged) => {
+            return Err(Error::illegal_transition("an organization", from.name(), "ACTIVE"));
+        }
     }
     let after = store::set_status(tx, &before, Status::Active, ctx.now).await?;
     events::append(ctx, tx, vec![wire::reactivated(&before, &after)]).await?;

@@ -1,9 +1,10 @@
 //! Organizations in the contract: in answers and in events.
 
-use super::{Organization, Status};
+use super::{Branding, Organization, Status};
 use crate::{
     etag,
     events::{Change, changed, created},
+    memberships::HandOver,
     proto::v1::{self as pb, OrganizationStatus, event::Data},
 };
 
@@ -22,7 +23,25 @@ impl From<&Organization> for pb::Organization {
             delete_time: organization.deleted_at.map(Into::into),
             default_role: organization.default_role.clone(),
             role_priority: organization.role_priority.0.clone(),
+            branding: branding(&organization.branding.0),
+            feature_flags: organization.feature_flags.0.clone(),
+            purge_time: organization.purge_at.map(Into::into),
         }
+    }
+}
+
+/// None where nothing is set.
+fn branding(branding: &Branding) -> Option<pb::Branding> {
+    let Branding { logo_url, primary_color, background_color, text_color, support_email } = branding.clone();
+    let given = pb::Branding { logo_url, primary_color, background_color, text_color, support_email };
+    (given != pb::Branding::default()).then_some(given)
+}
+
+impl From<Option<pb::Branding>> for Branding {
+    fn from(given: Option<pb::Branding>) -> Self {
+        let pb::Branding { logo_url, primary_color, background_color, text_color, support_email } =
+            given.unwrap_or_default();
+        Self { logo_url, primary_color, background_color, text_color, support_email }
     }
 }
 
@@ -32,6 +51,7 @@ impl From<Status> for OrganizationStatus {
             Status::Active => Self::Active,
             Status::Suspended => Self::Suspended,
             Status::Deleting => Self::Deleting,
+            Status::Purged => Self::Purged,
         }
     }
 }
@@ -43,6 +63,7 @@ pub fn status(status: Option<OrganizationStatus>) -> Option<Status> {
         OrganizationStatus::Active => Some(Status::Active),
         OrganizationStatus::Suspended => Some(Status::Suspended),
         OrganizationStatus::Deleting => Some(Status::Deleting),
+        OrganizationStatus::Purged => Some(Status::Purged),
     }
 }
 
@@ -68,4 +89,23 @@ pub fn reactivated(before: &Organization, after: &Organization) -> Change {
 
 pub fn deleted(before: &Organization, after: &Organization) -> Change {
     change(after, changed!(OrganizationDeleted, before, after))
+}
+
+pub fn ownership_transferred(organization: &Organization, handed: &HandOver) -> Change {
+    let data = pb::OrganizationOwnershipTransferred {
+        before: Some(organization.into()),
+        after: Some(organization.into()),
+        owner_membership_id: handed.new_owner.to_string(),
+        former_owner_membership_id: handed.owner.to_string(),
+        former_owner_role: handed.former_owner_role.clone(),
+    };
+    change(organization, Data::OrganizationOwnershipTransferred(data))
+}
+
+pub fn restored(before: &Organization, after: &Organization) -> Change {
+    change(after, changed!(OrganizationRestored, before, after))
+}
+
+pub fn purged(before: &Organization, after: &Organization) -> Change {
+    change(after, changed!(OrganizationPurged, before, after))
 }

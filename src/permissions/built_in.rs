@@ -5,18 +5,24 @@ use crate::{context::Ctx, db::Tx, error::Result, events::Change};
 
 /// Slug and description of each: what the contract's methods need, apart from `platform`, which is about the tenants
 /// themselves. A test holds this to the contract.
-pub const OWN: [(&str, &str); 23] = [
+pub const OWN: [(&str, &str); 30] = [
     ("api-keys:read", "Reads API keys, without their secrets."),
     ("api-keys:write", "Makes, rotates and revokes API keys."),
     ("authz:check", "Asks what somebody may do."),
+    ("domains:read", "Reads domains, and where a person signing in belongs."),
+    ("domains:write", "Claims, proves, changes and gives up domains."),
     ("events:read", "Reads the log."),
     ("grants:read", "Reads grants."),
     ("grants:write", "Gives and revokes grants."),
+    ("invitations:accept", "Accepts and declines invitations for those who are invited."),
+    ("invitations:read", "Reads invitations, without their tokens."),
+    ("invitations:write", "Invites persons, and takes that back."),
     ("members:read", "Reads memberships."),
     ("members:write", "Adds, changes and removes members."),
     ("organizations:delete", "Deletes organizations."),
     ("organizations:read", "Reads organizations."),
     ("organizations:suspend", "Suspends organizations, and ends that."),
+    ("organizations:transfer", "Hands the ownership of organizations over."),
     ("organizations:write", "Creates and changes organizations."),
     ("policies:read", "Reads policies."),
     ("policies:write", "Writes and deletes policies."),
@@ -26,6 +32,7 @@ pub const OWN: [(&str, &str); 23] = [
     ("roles:write", "Creates, changes and deletes permissions and roles."),
     ("teams:read", "Reads teams."),
     ("teams:write", "Creates, changes and deletes teams."),
+    ("users:erase", "Erases the personal data of users for good."),
     ("users:link", "Links users to accounts of identity providers: whoever may, can act as any user."),
     ("users:read", "Reads users."),
     ("users:write", "Creates, changes and deletes users."),

@@ -22,11 +22,16 @@ impl Catalogue<'_> {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let (slug, description) = (request.slug, request.description);
-        let (permission, revision) = self
-            .0
-            .write(ctx.tenant_id, async move |tx| permissions::create(&ctx, tx, &slug, &description).await)
-            .await?;
-        Ok(Response::new(pb::CreatePermissionResponse { permission: Some((&permission).into()), revision }))
+        self.0
+            .write(
+                ctx,
+                async move |ctx, tx| permissions::create(ctx, tx, &slug, &description).await,
+                |permission, revision| pb::CreatePermissionResponse {
+                    permission: Some((&permission).into()),
+                    revision,
+                },
+            )
+            .await
     }
 
     pub async fn get(
@@ -72,13 +77,16 @@ impl Catalogue<'_> {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let (slug, etag) = (permission.slug, permission.etag);
-        let (permission, revision) = self
-            .0
-            .write(ctx.tenant_id, async move |tx| {
-                permissions::update(&ctx, tx, &slug, &etag, description.as_deref()).await
-            })
-            .await?;
-        Ok(Response::new(pb::UpdatePermissionResponse { permission: Some((&permission).into()), revision }))
+        self.0
+            .write(
+                ctx,
+                async move |ctx, tx| permissions::update(ctx, tx, &slug, &etag, description.as_deref()).await,
+                |permission, revision| pb::UpdatePermissionResponse {
+                    permission: Some((&permission).into()),
+                    revision,
+                },
+            )
+            .await
     }
 
     pub async fn delete(
@@ -91,8 +99,12 @@ impl Catalogue<'_> {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let slug = request.slug;
-        let ((), revision) =
-            self.0.write(ctx.tenant_id, async move |tx| permissions::delete(&ctx, tx, &slug).await).await?;
-        Ok(Response::new(pb::DeletePermissionResponse { revision }))
+        self.0
+            .write(
+                ctx,
+                async move |ctx, tx| permissions::delete(ctx, tx, &slug).await,
+                |(), revision| pb::DeletePermissionResponse { revision },
+            )
+            .await
     }
 }

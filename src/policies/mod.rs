@@ -157,3 +157,8 @@ fn invalid(field: &str, messages: &[cedar::Message]) -> Error {
     let first = violations.first().map(|violation| violation.description.as_str()).unwrap_or_default();
     Error::new(Reason::InvalidPolicy, format!("not a valid policy: {first}")).violations(violations)
 }
+
+/// Takes every policy of an organization's own out of the tables.
+pub async fn purge(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId) -> Result<()> {
+    store::purge(tx, tenant_id, id).await
+}

@@ -41,10 +41,15 @@ impl PolicyService for Service {
         });
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let ((policy, warnings), revision) =
-            self.write(ctx.tenant_id, async move |tx| policies::put(&ctx, tx, &input).await).await?;
-        let warnings = warnings.into_iter().map(Into::into).collect();
-        Ok(Response::new(pb::PutPolicyResponse { policy: Some((&policy).into()), warnings, revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| policies::put(ctx, tx, &input).await,
+            |(policy, warnings), revision| {
+                let warnings = warnings.into_iter().map(Into::into).collect();
+                pb::PutPolicyResponse { policy: Some((&policy).into()), warnings, revision }
+            },
+        )
+        .await
     }
 
     async fn get_policy(
@@ -88,10 +93,12 @@ impl PolicyService for Service {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let (name, etag) = (request.name, request.etag);
-        let ((), revision) = self
-            .write(ctx.tenant_id, async move |tx| policies::delete(&ctx, tx, organization_id, &name, &etag).await)
-            .await?;
-        Ok(Response::new(pb::DeletePolicyResponse { revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| policies::delete(ctx, tx, organization_id, &name, &etag).await,
+            |(), revision| pb::DeletePolicyResponse { revision },
+        )
+        .await
     }
 
     async fn validate_policy(

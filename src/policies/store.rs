@@ -8,7 +8,7 @@ use super::Policy;
 use crate::{
     db::{Tx, args},
     error::Result,
-    ids::TenantId,
+    ids::{OrganizationId, TenantId},
 };
 
 macro_rules! columns {
@@ -72,4 +72,10 @@ pub async fn set_permissions(tx: &mut Tx, policy: &Policy, permissions: &BTreeSe
 pub async fn delete(tx: &mut Tx, policy: &Policy) -> Result<()> {
     let sql = "DELETE FROM policies WHERE tenant_id = $1 AND scope_id = $2 AND name = $3";
     tx.execute(sql, args![policy.tenant_id, policy.scope_id, &policy.name]).await.map(drop)
+}
+
+/// Deletes every policy of an organization's own, and what belongs to it by reference.
+pub async fn purge(tx: &mut Tx, tenant: TenantId, organization: OrganizationId) -> Result<()> {
+    let sql = "DELETE FROM policies WHERE tenant_id = $1 AND scope_id = $2";
+    tx.execute(sql, args![tenant, organization]).await.map(drop)
 }

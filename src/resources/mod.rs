@@ -130,3 +130,8 @@ pub async fn list(
 fn not_found() -> Error {
     Error::new(Reason::ResourceNotFound, "no such resource is registered in this organization")
 }
+
+/// Takes every resource of an organization out of the table.
+pub async fn purge(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId) -> Result<()> {
+    store::purge(tx, tenant_id, id).await
+}

@@ -29,9 +29,13 @@ impl Registry<'_> {
         };
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (resource, revision) =
-            self.0.write(ctx.tenant_id, async move |tx| resources::put(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::PutResourceResponse { resource: Some((&resource).into()), revision }))
+        self.0
+            .write(
+                ctx,
+                async move |ctx, tx| resources::put(ctx, tx, &input).await,
+                |resource, revision| pb::PutResourceResponse { resource: Some((&resource).into()), revision },
+            )
+            .await
     }
 
     pub async fn get(
@@ -84,17 +88,17 @@ impl Registry<'_> {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let cascade = request.cascade;
-        let (deleted, revision) = self
-            .0
-            .write(ctx.tenant_id, async move |tx| {
-                resources::delete(&ctx, tx, organization_id, &reference, cascade).await
-            })
-            .await?;
-        Ok(Response::new(pb::DeleteResourceResponse {
-            deleted_resource_count: count(deleted.resources),
-            revoked_grant_count: count(deleted.grants),
-            revision,
-        }))
+        self.0
+            .write(
+                ctx,
+                async move |ctx, tx| resources::delete(ctx, tx, organization_id, &reference, cascade).await,
+                |deleted, revision| pb::DeleteResourceResponse {
+                    deleted_resource_count: count(deleted.resources),
+                    revoked_grant_count: count(deleted.grants),
+                    revision,
+                },
+            )
+            .await
     }
 }
 

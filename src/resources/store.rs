@@ -159,3 +159,9 @@ pub async fn delete_subtree(tx: &mut Tx, resource: &Resource) -> Result<()> {
     let Resource { tenant_id, organization_id, reference: ResourceRef { kind, id }, .. } = resource;
     tx.execute(sql, args![*tenant_id, *organization_id, kind, id, count(LEVELS_MAX)]).await.map(drop)
 }
+
+/// Deletes every resource of an organization.
+pub async fn purge(tx: &mut Tx, tenant: TenantId, organization: OrganizationId) -> Result<()> {
+    let sql = "DELETE FROM resources WHERE tenant_id = $1 AND organization_id = $2";
+    tx.execute(sql, args![tenant, organization]).await.map(drop)
+}

@@ -30,11 +30,15 @@ const BUILT_IN: [BuiltIn; 6] = [
 ];
 
 /// Everything that is about an organization. API keys and users are the tenant's.
-const ADMINS: [&str; 17] = [
+const ADMINS: [&str; 21] = [
     "authz:check",
+    "domains:read",
+    "domains:write",
     "events:read",
     "grants:read",
     "grants:write",
+    "invitations:read",
+    "invitations:write",
     "members:read",
     "members:write",
     "organizations:read",

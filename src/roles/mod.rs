@@ -250,3 +250,8 @@ async fn ensure_known(tx: &mut Tx, tenant_id: TenantId, entries: &[String]) -> R
 fn not_found() -> Error {
     Error::new(Reason::RoleNotFound, "no such role")
 }
+
+/// Takes every role of an organization's own out of the tables.
+pub async fn purge(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId) -> Result<()> {
+    store::purge(tx, tenant_id, id).await
+}

@@ -79,8 +79,12 @@ impl RoleService for Service {
             description: request.description,
             permissions,
         };
-        let (role, revision) = self.write(ctx.tenant_id, async move |tx| roles::create(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::CreateRoleResponse { role: Some((&role).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| roles::create(ctx, tx, &input).await,
+            |role, revision| pb::CreateRoleResponse { role: Some((&role).into()), revision },
+        )
+        .await
     }
 
     async fn get_role(&self, request: Request<pb::GetRoleRequest>) -> Result<Response<pb::GetRoleResponse>, Status> {
@@ -131,8 +135,12 @@ impl RoleService for Service {
         });
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (role, revision) = self.write(ctx.tenant_id, async move |tx| roles::update(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::UpdateRoleResponse { role: Some((&role).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| roles::update(ctx, tx, &input).await,
+            |role, revision| pb::UpdateRoleResponse { role: Some((&role).into()), revision },
+        )
+        .await
     }
 
     async fn delete_role(
@@ -152,8 +160,12 @@ impl RoleService for Service {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let input = Delete { organization_id, slug: request.slug, instead };
-        let ((), revision) = self.write(ctx.tenant_id, async move |tx| roles::delete(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::DeleteRoleResponse { revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| roles::delete(ctx, tx, &input).await,
+            |(), revision| pb::DeleteRoleResponse { revision },
+        )
+        .await
     }
 
     async fn set_default_role(
@@ -170,10 +182,12 @@ impl RoleService for Service {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let role = request.role;
-        let (default_role, revision) = self
-            .write(ctx.tenant_id, async move |tx| roles::set_default(&ctx, tx, organization_id, &role).await)
-            .await?;
-        Ok(Response::new(pb::SetDefaultRoleResponse { default_role, revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| roles::set_default(ctx, tx, organization_id, &role).await,
+            |default_role, revision| pb::SetDefaultRoleResponse { default_role, revision },
+        )
+        .await
     }
 
     async fn set_role_priority(
@@ -190,10 +204,12 @@ impl RoleService for Service {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let order = request.roles;
-        let (role_priority, revision) = self
-            .write(ctx.tenant_id, async move |tx| roles::set_priority(&ctx, tx, organization_id, &order).await)
-            .await?;
-        Ok(Response::new(pb::SetRolePriorityResponse { role_priority, revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| roles::set_priority(ctx, tx, organization_id, &order).await,
+            |role_priority, revision| pb::SetRolePriorityResponse { role_priority, revision },
+        )
+        .await
     }
 
     async fn preview_role_change(

@@ -153,3 +153,9 @@ pub async fn delete(tx: &mut Tx, role: &Role) -> Result<()> {
     let sql = "DELETE FROM roles WHERE tenant_id = $1 AND scope_id = $2 AND slug = $3";
     tx.execute(sql, args![role.tenant_id, role.scope_id, &role.slug]).await.map(drop)
 }
+
+/// Deletes every role of an organization's own, and what belongs to it by reference.
+pub async fn purge(tx: &mut Tx, tenant: TenantId, organization: OrganizationId) -> Result<()> {
+    let sql = "DELETE FROM roles WHERE tenant_id = $1 AND scope_id = $2";
+    tx.execute(sql, args![tenant, organization]).await.map(drop)
+}

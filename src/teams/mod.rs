@@ -3,6 +3,7 @@
 //! Every change holds the organization's lock, so the tree that a rule is checked against is the tree that is changed.
 
 mod delete;
+mod kept;
 mod members;
 mod replace;
 mod rights;
@@ -12,6 +13,7 @@ mod tree;
 mod wire;
 
 pub use delete::delete;
+pub use kept::{forget_places, keep_places, purge, restore_places};
 pub use members::{
     Place, TeamMember, TeamMemberRole, add_member, join, leave_all, list_members, remove_member, update_member,
 };

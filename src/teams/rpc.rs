@@ -30,8 +30,12 @@ impl TeamService for Service {
         };
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (team, revision) = self.write(ctx.tenant_id, async move |tx| teams::create(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::CreateTeamResponse { team: Some((&team).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| teams::create(ctx, tx, &input).await,
+            |team, revision| pb::CreateTeamResponse { team: Some((&team).into()), revision },
+        )
+        .await
     }
 
     async fn get_team(&self, request: Request<pb::GetTeamRequest>) -> Result<Response<pb::GetTeamResponse>, Status> {
@@ -76,8 +80,12 @@ impl TeamService for Service {
         });
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (team, revision) = self.write(ctx.tenant_id, async move |tx| teams::update(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::UpdateTeamResponse { team: Some((&team).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| teams::update(ctx, tx, &input).await,
+            |team, revision| pb::UpdateTeamResponse { team: Some((&team).into()), revision },
+        )
+        .await
     }
 
     async fn move_team(&self, request: Request<pb::MoveTeamRequest>) -> Result<Response<pb::MoveTeamResponse>, Status> {
@@ -87,10 +95,12 @@ impl TeamService for Service {
         let parent_id = fields.id_optional("parent_team_id", &request.parent_team_id);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (team, revision) = self
-            .write(ctx.tenant_id, async move |tx| teams::move_to(&ctx, tx, organization_id, id, parent_id).await)
-            .await?;
-        Ok(Response::new(pb::MoveTeamResponse { team: Some((&team).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| teams::move_to(ctx, tx, organization_id, id, parent_id).await,
+            |team, revision| pb::MoveTeamResponse { team: Some((&team).into()), revision },
+        )
+        .await
     }
 
     async fn delete_team(
@@ -103,11 +113,15 @@ impl TeamService for Service {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let cascade = request.cascade;
-        let (gone, revision) = self
-            .write(ctx.tenant_id, async move |tx| teams::delete(&ctx, tx, organization_id, id, cascade).await)
-            .await?;
-        let deleted_team_ids = gone.iter().map(ToString::to_string).collect();
-        Ok(Response::new(pb::DeleteTeamResponse { deleted_team_ids, revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| teams::delete(ctx, tx, organization_id, id, cascade).await,
+            |gone, revision| {
+                let deleted_team_ids = gone.iter().map(ToString::to_string).collect();
+                pb::DeleteTeamResponse { deleted_team_ids, revision }
+            },
+        )
+        .await
     }
 
     async fn add_team_member(
@@ -120,9 +134,12 @@ impl TeamService for Service {
         let role: TeamMemberRole = fields.choice_optional("role", request.role).unwrap_or_default();
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (member, revision) =
-            self.write(ctx.tenant_id, async move |tx| teams::add_member(&ctx, tx, place, role.into()).await).await?;
-        Ok(Response::new(pb::AddTeamMemberResponse { team_member: Some((&member).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| teams::add_member(ctx, tx, place, role.into()).await,
+            |member, revision| pb::AddTeamMemberResponse { team_member: Some((&member).into()), revision },
+        )
+        .await
     }
 
     async fn update_team_member(
@@ -135,9 +152,12 @@ impl TeamService for Service {
         let role: TeamMemberRole = fields.choice("role", request.role);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (member, revision) =
-            self.write(ctx.tenant_id, async move |tx| teams::update_member(&ctx, tx, place, role.into()).await).await?;
-        Ok(Response::new(pb::UpdateTeamMemberResponse { team_member: Some((&member).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| teams::update_member(ctx, tx, place, role.into()).await,
+            |member, revision| pb::UpdateTeamMemberResponse { team_member: Some((&member).into()), revision },
+        )
+        .await
     }
 
     async fn remove_team_member(
@@ -149,9 +169,12 @@ impl TeamService for Service {
         let place = read_place(&mut fields, &request.organization_id, &request.team_id, &request.membership_id);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let ((), revision) =
-            self.write(ctx.tenant_id, async move |tx| teams::remove_member(&ctx, tx, place).await).await?;
-        Ok(Response::new(pb::RemoveTeamMemberResponse { revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| teams::remove_member(ctx, tx, place).await,
+            |(), revision| pb::RemoveTeamMemberResponse { revision },
+        )
+        .await
     }
 
     async fn list_team_members(
@@ -183,10 +206,12 @@ impl TeamService for Service {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let role = request.role;
-        let (team, revision) = self
-            .write(ctx.tenant_id, async move |tx| teams::assign_role(&ctx, tx, organization_id, id, &role).await)
-            .await?;
-        Ok(Response::new(pb::AssignTeamRoleResponse { team: Some((&team).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| teams::assign_role(ctx, tx, organization_id, id, &role).await,
+            |team, revision| pb::AssignTeamRoleResponse { team: Some((&team).into()), revision },
+        )
+        .await
     }
 
     async fn revoke_team_role(
@@ -200,10 +225,12 @@ impl TeamService for Service {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let role = request.role;
-        let (team, revision) = self
-            .write(ctx.tenant_id, async move |tx| teams::revoke_role(&ctx, tx, organization_id, id, &role).await)
-            .await?;
-        Ok(Response::new(pb::RevokeTeamRoleResponse { team: Some((&team).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| teams::revoke_role(ctx, tx, organization_id, id, &role).await,
+            |team, revision| pb::RevokeTeamRoleResponse { team: Some((&team).into()), revision },
+        )
+        .await
     }
 }
 

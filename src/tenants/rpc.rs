@@ -27,9 +27,12 @@ impl TenantService for Service {
         ctx.tenant_id = TenantId::generate();
         let display_name = Some(request.display_name).filter(|name| !name.is_empty());
         let input = Create { display_name: display_name.unwrap_or_else(|| request.slug.clone()), slug: request.slug };
-        let (tenant, revision) =
-            self.write(ctx.tenant_id, async move |tx| tenants::create(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::CreateTenantResponse { tenant: Some((&tenant).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| tenants::create(ctx, tx, &input).await,
+            |tenant, revision| pb::CreateTenantResponse { tenant: Some((&tenant).into()), revision },
+        )
+        .await
     }
 
     async fn get_tenant(
@@ -78,8 +81,11 @@ impl TenantService for Service {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         ctx.tenant_id = input.id;
-        let (tenant, revision) =
-            self.write(ctx.tenant_id, async move |tx| tenants::update(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::UpdateTenantResponse { tenant: Some((&tenant).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| tenants::update(ctx, tx, &input).await,
+            |tenant, revision| pb::UpdateTenantResponse { tenant: Some((&tenant).into()), revision },
+        )
+        .await
     }
 }

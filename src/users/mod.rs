@@ -1,6 +1,8 @@
 //! Users: persons and services known in a tenant.
 
+mod create;
 mod delete;
+mod erase;
 mod identities;
 mod rpc;
 mod store;
@@ -9,10 +11,12 @@ mod wire;
 
 use std::collections::BTreeMap;
 
+pub use create::{Create, create, find_or_create};
 pub use delete::delete;
+pub use erase::erase;
 pub use identities::{Identities, Identity, find_by_identity, link, unlink};
 pub use rpc::read_identity;
-pub use suspend::{reactivate, suspend};
+pub use suspend::{activate, reactivate, suspend};
 
 use crate::{
     clock::Timestamp,
@@ -22,8 +26,7 @@ use crate::{
         page::{Page, Paged},
     },
     error::{Error, Reason, Result},
-    etag,
-    events::{self, Change},
+    etag, events,
     fields::Email,
     ids::{TenantId, UserId},
 };
@@ -45,6 +48,8 @@ pub struct User {
     pub external_id: Option<String>,
     /// Where they stand.
     pub status: Status,
+    /// Where a suspended user stood before.
+    pub suspended_from: Option<Status>,
     /// Whatever the application keeps here.
     pub metadata: Json<BTreeMap<String, String>>,
     /// The accounts that are linked to them, ordered.
@@ -56,12 +61,18 @@ pub struct User {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// When the personal fields were emptied.
+    pub erased_at: Option<Timestamp>,
 }
 
 /// Where a user stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Status {
+    /// Put here before they ever came.
+    PreProvisioned,
+    /// Invited, and has not accepted yet.
+    Invited,
     /// May act where their memberships say so.
     Active,
     /// Denied everywhere.
@@ -71,27 +82,32 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether they have ever come; who is suspended may not have.
+    pub fn has_come(self) -> bool {
+        !matches!(self, Self::PreProvisioned | Self::Invited)
+    }
+
     /// As it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::PreProvisioned => "pre_provisioned",
+            Self::Invited => "invited",
             Self::Active => "active",
             Self::Suspended => "suspended",
             Self::Removed => "removed",
         }
     }
-}
 
-/// A user to create.
-#[derive(Debug, Clone)]
-pub struct Create {
-    /// Unique in the tenant.
-    pub email: Email,
-    /// For people.
-    pub display_name: String,
-    /// The application's own id.
-    pub external_id: Option<String>,
-    /// Whatever the application keeps here.
-    pub metadata: BTreeMap<String, String>,
+    /// As errors name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PreProvisioned => "PRE_PROVISIONED",
+            Self::Invited => "INVITED",
+            Self::Active => "ACTIVE",
+            Self::Suspended => "SUSPENDED",
+            Self::Removed => "REMOVED",
+        }
+    }
 }
 
 /// What to change of a user.
@@ -120,65 +136,22 @@ pub enum Key {
     ExternalId(String),
     /// An account that is linked to them.
     Identity(Identity),
-}
-
-/// Creates a user.
-pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<User> {
-    let user = new(ctx, input);
-    if let Some(external_id) = &user.external_id
-        && store::find_by_external_id(tx, ctx.tenant_id, external_id).await?.is_some()
-    {
-        return Err(external_id_taken());
-    }
-    if !store::insert(tx, &user).await? {
-        return Err(email_taken());
-    }
-    events::append(ctx, tx, vec![wire::created(&user)]).await?;
-    Ok(user)
-}
-
-/// The user with this address, who is created where there is none; locked until the transaction ends. The change, if
-/// any, is the caller's to append.
-pub async fn find_or_create(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    email: &Email,
-    display_name: &str,
-) -> Result<(User, Option<Change>)> {
-    if let Some(user) = store::lock_by_email(tx, ctx.tenant_id, &email.key).await? {
-        return Ok((user, None));
-    }
-    let (email, display_name) = (email.clone(), display_name.to_owned());
-    let user = new(ctx, &Create { email, display_name, external_id: None, metadata: BTreeMap::new() });
-    if store::insert(tx, &user).await? {
-        let created = wire::created(&user);
-        return Ok((user, Some(created)));
-    }
-    // Somebody else created them in between: that is committed now.
-    let user = store::lock_by_email(tx, ctx.tenant_id, &user.email_key).await?;
-    user.map(|user| (user, None)).ok_or_else(|| Error::new(Reason::Conflict, "the user was created and removed"))
-}
-
-fn new(ctx: &Ctx, input: &Create) -> User {
-    User {
-        tenant_id: ctx.tenant_id,
-        id: UserId::generate(),
-        email: input.email.original.clone(),
-        email_key: input.email.key.clone(),
-        display_name: input.display_name.clone(),
-        external_id: input.external_id.clone(),
-        status: Status::Active,
-        metadata: Json(input.metadata.clone()),
-        identities: Identities::default(),
-        version: 1,
-        created_at: ctx.now,
-        updated_at: ctx.now,
-    }
+    /// Their id.
+    Id(UserId),
 }
 
 /// One user, also a removed one.
 pub async fn get(tx: &mut Tx, tenant_id: TenantId, id: UserId) -> Result<User> {
     store::get(tx, tenant_id, id).await?.ok_or_else(not_found)
+}
+
+/// Users by their ids, also removed ones, each in its place; none where there is no such user.
+pub async fn get_all(tx: &mut Tx, tenant_id: TenantId, ids: &[UserId]) -> Result<Vec<Option<User>>> {
+    let mut users = Vec::with_capacity(ids.len());
+    for id in ids {
+        users.push(store::get(tx, tenant_id, *id).await?);
+    }
+    Ok(users)
 }
 
 /// One user other than a removed one, locked until the transaction ends: who is about to become a member or an owner
@@ -194,6 +167,7 @@ pub async fn lookup(tx: &mut Tx, tenant_id: TenantId, key: &Key) -> Result<User>
         Key::Email(email) => store::find_by_email(tx, tenant_id, &email.key).await?,
         Key::ExternalId(id) => store::find_by_external_id(tx, tenant_id, id).await?,
         Key::Identity(identity) => store::find_by_identity(tx, tenant_id, identity).await?,
+        Key::Id(id) => store::get(tx, tenant_id, *id).await?.filter(|user| user.status != Status::Removed),
     };
     user.ok_or_else(not_found)
 }

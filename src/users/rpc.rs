@@ -2,15 +2,18 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{Create, Identity, Key, Update, wire};
+use super::{Create, Identity, Key, Update, User, wire};
 use crate::{
-    error::Result,
+    error::{Result, reason_name},
     fields::Fields,
-    proto::v1::{self as pb, lookup_user_request, user_service_server::UserService},
+    ids::UserId,
+    proto::v1::{self as pb, get_user_result::Outcome, lookup_user_request, user_service_server::UserService},
     service::Service,
     users,
 };
 
+/// How many users one BatchGetUsers asks for.
+const BATCH_MAX: usize = 100;
 const UPDATABLE: [&str; 4] = ["email", "display_name", "external_id", "metadata"];
 
 #[tonic::async_trait]
@@ -25,11 +28,17 @@ impl UserService for Service {
         fields.text("display_name", &request.display_name, 0..=200);
         let external_id = fields.text_optional("external_id", request.external_id, 200);
         fields.metadata("metadata", &request.metadata);
+        let status = read_first_status(&mut fields, request.status);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let input = Create { email, display_name: request.display_name, external_id, metadata: request.metadata };
-        let (user, revision) = self.write(ctx.tenant_id, async move |tx| users::create(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::CreateUserResponse { user: Some((&user).into()), revision }))
+        let (display_name, metadata) = (request.display_name, request.metadata);
+        let input = Create { email, display_name, external_id, metadata, status };
+        self.write(
+            ctx,
+            async move |ctx, tx| users::create(ctx, tx, &input).await,
+            |user, revision| pb::CreateUserResponse { user: Some((&user).into()), revision },
+        )
+        .await
     }
 
     async fn get_user(&self, request: Request<pb::GetUserRequest>) -> Result<Response<pb::GetUserResponse>, Status> {
@@ -39,6 +48,21 @@ impl UserService for Service {
         fields.done()?;
         let user = self.read(async move |tx| users::get(tx, ctx.tenant_id, id).await).await?;
         Ok(Response::new(pb::GetUserResponse { user: Some((&user).into()) }))
+    }
+
+    async fn batch_get_users(
+        &self,
+        request: Request<pb::BatchGetUsersRequest>,
+    ) -> Result<Response<pb::BatchGetUsersResponse>, Status> {
+        let (ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        fields.count("user_ids", request.user_ids.len(), 1..=BATCH_MAX);
+        let ids = request.user_ids.iter().enumerate();
+        let ids: Vec<UserId> = ids.map(|(index, id)| fields.id(format!("user_ids[{index}]"), id)).collect();
+        fields.done()?;
+        let found = self.read(async move |tx| users::get_all(tx, ctx.tenant_id, &ids).await).await?;
+        let results = found.into_iter().map(get_user_result).collect();
+        Ok(Response::new(pb::BatchGetUsersResponse { results }))
     }
 
     async fn lookup_user(
@@ -56,8 +80,9 @@ impl UserService for Service {
             Some(lookup_user_request::Key::Identity(identity)) => {
                 Some(Key::Identity(read_identity(&mut fields, Some(identity))))
             }
+            Some(lookup_user_request::Key::UserId(id)) => Some(Key::Id(fields.id("user_id", &id))),
             None => {
-                fields.wrong("key", "required: email, external_id or identity");
+                fields.wrong("key", "required: email, external_id, identity or user_id");
                 None
             }
         };
@@ -109,8 +134,12 @@ impl UserService for Service {
         });
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (user, revision) = self.write(ctx.tenant_id, async move |tx| users::update(&ctx, tx, &input).await).await?;
-        Ok(Response::new(pb::UpdateUserResponse { user: Some((&user).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| users::update(ctx, tx, &input).await,
+            |user, revision| pb::UpdateUserResponse { user: Some((&user).into()), revision },
+        )
+        .await
     }
 
     async fn suspend_user(
@@ -123,8 +152,12 @@ impl UserService for Service {
         fields.reason(&mut ctx, request.reason);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (user, revision) = self.write(ctx.tenant_id, async move |tx| users::suspend(&ctx, tx, id).await).await?;
-        Ok(Response::new(pb::SuspendUserResponse { user: Some((&user).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| users::suspend(ctx, tx, id).await,
+            |user, revision| pb::SuspendUserResponse { user: Some((&user).into()), revision },
+        )
+        .await
     }
 
     async fn reactivate_user(
@@ -137,8 +170,12 @@ impl UserService for Service {
         fields.reason(&mut ctx, request.reason);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (user, revision) = self.write(ctx.tenant_id, async move |tx| users::reactivate(&ctx, tx, id).await).await?;
-        Ok(Response::new(pb::ReactivateUserResponse { user: Some((&user).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| users::reactivate(ctx, tx, id).await,
+            |user, revision| pb::ReactivateUserResponse { user: Some((&user).into()), revision },
+        )
+        .await
     }
 
     async fn delete_user(
@@ -151,8 +188,30 @@ impl UserService for Service {
         fields.reason(&mut ctx, request.reason);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (user, revision) = self.write(ctx.tenant_id, async move |tx| users::delete(&ctx, tx, id).await).await?;
-        Ok(Response::new(pb::DeleteUserResponse { user: Some((&user).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| users::delete(ctx, tx, id).await,
+            |user, revision| pb::DeleteUserResponse { user: Some((&user).into()), revision },
+        )
+        .await
+    }
+
+    async fn erase_user(
+        &self,
+        request: Request<pb::EraseUserRequest>,
+    ) -> Result<Response<pb::EraseUserResponse>, Status> {
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let id = fields.id("user_id", &request.user_id);
+        fields.reason(&mut ctx, request.reason);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        self.write(
+            ctx,
+            async move |ctx, tx| users::erase(ctx, tx, id).await,
+            |user, revision| pb::EraseUserResponse { user: Some((&user).into()), revision },
+        )
+        .await
     }
 
     async fn link_identity(
@@ -166,9 +225,12 @@ impl UserService for Service {
         fields.reason(&mut ctx, request.reason);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (user, revision) =
-            self.write(ctx.tenant_id, async move |tx| users::link(&ctx, tx, id, &identity).await).await?;
-        Ok(Response::new(pb::LinkIdentityResponse { user: Some((&user).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| users::link(ctx, tx, id, &identity).await,
+            |user, revision| pb::LinkIdentityResponse { user: Some((&user).into()), revision },
+        )
+        .await
     }
 
     async fn unlink_identity(
@@ -182,10 +244,37 @@ impl UserService for Service {
         fields.reason(&mut ctx, request.reason);
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
-        let (user, revision) =
-            self.write(ctx.tenant_id, async move |tx| users::unlink(&ctx, tx, id, &identity).await).await?;
-        Ok(Response::new(pb::UnlinkIdentityResponse { user: Some((&user).into()), revision }))
+        self.write(
+            ctx,
+            async move |ctx, tx| users::unlink(ctx, tx, id, &identity).await,
+            |user, revision| pb::UnlinkIdentityResponse { user: Some((&user).into()), revision },
+        )
+        .await
     }
+}
+
+/// Reads where a new user stands: active, or put here before they ever came.
+fn read_first_status(fields: &mut Fields, status: i32) -> users::Status {
+    match wire::status(fields.choice_optional("status", status)) {
+        None | Some(users::Status::Active) => users::Status::Active,
+        Some(users::Status::PreProvisioned) => users::Status::PreProvisioned,
+        Some(other) => {
+            fields.wrong("status", format!("ACTIVE or PRE_PROVISIONED, not {}", other.name()));
+            other
+        }
+    }
+}
+
+fn get_user_result(user: Option<User>) -> pb::GetUserResult {
+    let outcome = match user {
+        Some(user) => Outcome::User((&user).into()),
+        None => {
+            let error = users::not_found();
+            let reason = reason_name(error.reason()).to_owned();
+            Outcome::Error(pb::GetUserError { reason, message: error.message().to_owned() })
+        }
+    };
+    pb::GetUserResult { outcome: Some(outcome) }
 }
 
 /// Reads an account: `iss` and `sub` as its tokens have them.

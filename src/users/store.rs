@@ -12,7 +12,7 @@ use crate::{
 macro_rules! columns {
     () => {
         "users.tenant_id, users.id, users.email, users.email_key, users.display_name, users.external_id, users.status,
-        users.metadata, users.version, users.created_at, users.updated_at,
+        users.suspended_from, users.metadata, users.version, users.created_at, users.updated_at, users.erased_at,
         COALESCE((SELECT string_agg(i.issuer || '\u{1f}' || i.subject, '\u{1e}') FROM user_identities i
             WHERE i.tenant_id = users.tenant_id AND i.user_id = users.id), '') AS identities"
     };
@@ -114,15 +114,29 @@ pub async fn update(tx: &mut Tx, user: &User) -> Result<()> {
     tx.execute_unique(sql, values, email_taken).await.map(drop)
 }
 
-/// Moves a user from the status that they were seen in.
+/// Moves a user from the status that they were seen in; a suspended one remembers it.
 pub async fn set_status(tx: &mut Tx, before: &User, status: Status, now: Timestamp) -> Result<User> {
     let sql = concat!(
-        "UPDATE users SET status = $4, version = version + 1, updated_at = $5
+        "UPDATE users SET status = $4, suspended_from = $5, version = version + 1, updated_at = $6
         WHERE users.tenant_id = $1 AND users.id = $2 AND users.status = $3 RETURNING ",
         columns!()
     );
-    let values = args![before.tenant_id, before.id, before.status.as_str(), status.as_str(), now];
+    let from = (status == Status::Suspended).then_some(before.status.as_str());
+    let values = args![before.tenant_id, before.id, before.status.as_str(), status.as_str(), from, now];
     let after = tx.fetch_optional(sql, values).await?;
+    after.ok_or_else(|| Error::internal("a locked user changed"))
+}
+
+/// Empties the personal fields of a removed user.
+pub async fn erase(tx: &mut Tx, before: &User, now: Timestamp) -> Result<User> {
+    let sql = concat!(
+        "UPDATE users SET email = '', email_key = '', display_name = '', external_id = NULL, metadata = $3,
+            version = version + 1, updated_at = $4, erased_at = $4
+        WHERE users.tenant_id = $1 AND users.id = $2 AND users.status = 'removed' RETURNING ",
+        columns!()
+    );
+    let nothing = serde_json::json!({});
+    let after = tx.fetch_optional(sql, args![before.tenant_id, before.id, nothing, now]).await?;
     after.ok_or_else(|| Error::internal("a locked user changed"))
 }
 

@@ -20,6 +20,8 @@ impl From<&User> for pb::User {
             create_time: Some(user.created_at.into()),
             update_time: Some(user.updated_at.into()),
             identities: user.identities.0.iter().map(Into::into).collect(),
+            suspended_from: user.suspended_from.map(UserStatus::from).unwrap_or_default().into(),
+            erase_time: user.erased_at.map(Into::into),
         }
     }
 }
@@ -33,6 +35,8 @@ impl From<&Identity> for pb::Identity {
 impl From<Status> for UserStatus {
     fn from(status: Status) -> Self {
         match status {
+            Status::PreProvisioned => Self::PreProvisioned,
+            Status::Invited => Self::Invited,
             Status::Active => Self::Active,
             Status::Suspended => Self::Suspended,
             Status::Removed => Self::Removed,
@@ -44,6 +48,8 @@ impl From<Status> for UserStatus {
 pub fn status(status: Option<UserStatus>) -> Option<Status> {
     match status? {
         UserStatus::Unspecified => None,
+        UserStatus::PreProvisioned => Some(Status::PreProvisioned),
+        UserStatus::Invited => Some(Status::Invited),
         UserStatus::Active => Some(Status::Active),
         UserStatus::Suspended => Some(Status::Suspended),
         UserStatus::Removed => Some(Status::Removed),
@@ -51,7 +57,7 @@ pub fn status(status: Option<UserStatus>) -> Option<Status> {
 }
 
 fn change(user: &User, data: Data) -> Change {
-    Change::in_tenant(user.tenant_id, "user", user.id, data)
+    Change::in_tenant(user.tenant_id, "user", user.id, data).about(user.id)
 }
 
 pub fn created(user: &User) -> Change {
@@ -70,8 +76,16 @@ pub fn reactivated(before: &User, after: &User) -> Change {
     change(after, changed!(UserReactivated, before, after))
 }
 
+pub fn activated(before: &User, after: &User) -> Change {
+    change(after, changed!(UserActivated, before, after))
+}
+
 pub fn deleted(before: &User, after: &User) -> Change {
     change(after, changed!(UserDeleted, before, after))
+}
+
+pub fn erased(user: &User) -> Change {
+    change(user, created!(UserErased, user))
 }
 
 pub fn identity_linked(before: &User, after: &User) -> Change {

@@ -81,6 +81,8 @@ async fn create_organizations(db: &Db, tenant: TenantId) -> Vec<OrganizationId> 
             slug,
             external_id: None,
             metadata: BTreeMap::new(),
+            branding: organizations::Branding::default(),
+            feature_flags: BTreeMap::new(),
             initial_owners: Vec::new(),
         };
         let (created, _) = db.write(async move |tx| organizations::create(&ctx, tx, &input).await).await.unwrap();

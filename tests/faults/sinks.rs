@@ -52,3 +52,29 @@ async fn a_topic_made_anew_and_another_cluster_get_everything() {
     publish(&database, &brokers, &topic, &mut key).await;
     tokio::task::spawn_blocking(move || drop(other)).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_may_hold_what_was_erased_since_it_was_published() {
+    let _alone = crate::alone().await;
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let (database, brokers, topic) = (Database::fresh(engine).await, kafka(), topic());
+        let arguments = database.arguments();
+        let mut service = Process::start(free_port(), &with_kafka(&database, &brokers, &topic));
+        let caller = Caller::connect(&service.address, service.first_key.clone()).await;
+        let organization = caller.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
+        let member = json!({"organizationId": organization["organization"]["organizationId"],
+            "member": {"email": "ada@example.com", "displayName": "Ada"}});
+        let added = caller.call("MembershipService/AddMember", member).await;
+        let proven = move || assert_stream_proven(&arguments, &brokers, &topic);
+        tokio::task::spawn_blocking(proven.clone()).await.unwrap();
+        let which = json!({"userId": added["membership"]["userId"]});
+        let erased = caller.call("UserService/EraseUser", which).await;
+        assert_eq!(erased["user"]["email"], "");
+        tokio::task::spawn_blocking(move || {
+            proven();
+            assert_eq!(service.terminate(), Some(0));
+        })
+        .await
+        .unwrap();
+    }
+}

@@ -170,8 +170,14 @@ async fn live_through(server: &mut TestServer, seed: u64, compared: &mut Compare
     if let Some(beside) = beside {
         let asker = Asker::of(&beside.caller(&history.caller).await);
         compared.all(&mut history, &asker, "deleted").await;
+        history.restore_organization(1).await;
+        compared.all(&mut history, &asker, "restored, beside").await;
         beside.stop().await;
+    } else {
+        history.restore_organization(1).await;
     }
+    compared.all(&mut history, &asker, "restored").await;
+    ask_cold(server, &mut history, compared).await;
     history
 }
 
@@ -204,7 +210,8 @@ on_both_engines! {
         }
         println!("{} decisions in {:?}: {:?}; {outcomes:?}", compared.decisions, begin.elapsed(), compared.reasons);
         for reason in ["ROLE", "GRANT", "POLICY_PERMIT", "POLICY_FORBID", "NO_PERMISSION", "NOT_A_MEMBER",
-            "USER_SUSPENDED", "MEMBERSHIP_SUSPENDED", "ORGANIZATION_SUSPENDED", "ORGANIZATION_DELETING", "UNKNOWN_PERMISSION"] {
+            "USER_SUSPENDED", "MEMBERSHIP_SUSPENDED", "MEMBERSHIP_PENDING", "ORGANIZATION_SUSPENDED", "ORGANIZATION_DELETING",
+            "UNKNOWN_PERMISSION"] {
             assert!(compared.reasons.contains_key(reason), "no decision was {reason}: the histories show too little");
         }
     }

@@ -1,11 +1,88 @@
 //! Memberships and the owner floor, over gRPC.
 
+mod ends;
+mod leaving;
+mod moves;
+mod standing;
+
 use serde_json::{Value, json};
 
 use crate::{
     on_both_engines,
     support::{Caller, Engine, TestServer, text},
 };
+
+/// An organization with one owner, who counts.
+struct Acme<'a> {
+    root: &'a Caller,
+    tenant: Value,
+    id: String,
+    /// The owner's membership.
+    owner: String,
+}
+
+impl<'a> Acme<'a> {
+    async fn build(root: &'a Caller) -> Self {
+        let (id, owner) = organization(root).await;
+        let tenant = root.call("TenantService/GetTenant", json!({})).await["tenant"]["tenantId"].clone();
+        Self { root, tenant, id, owner }
+    }
+
+    /// The same.
+    fn of(other: &Self) -> Self {
+        Self { root: other.root, tenant: other.tenant.clone(), id: other.id.clone(), owner: other.owner.clone() }
+    }
+
+    /// A method about this organization.
+    async fn call_whole(&self, method: &str, mut request: Value) -> Value {
+        request["organizationId"] = json!(self.id);
+        self.root.call(&format!("MembershipService/{method}"), request).await
+    }
+
+    /// The membership that a method about this organization answers.
+    async fn call(&self, method: &str, request: Value) -> Value {
+        self.call_whole(method, request).await["membership"].clone()
+    }
+
+    async fn add(&self, member: Value) -> Value {
+        self.call("AddMember", json!({"member": member})).await
+    }
+
+    async fn get(&self, id: &Value) -> Value {
+        self.call("GetMembership", json!({"membershipId": id})).await
+    }
+
+    /// The events of the organization, but of invitations, whose mails go out by themselves.
+    async fn events(&self) -> Vec<Value> {
+        let mut events = self.root.events(&self.id).await;
+        events.retain(|event| event["subject"]["kind"] != "invitation");
+        events
+    }
+
+    /// The reason of an answer.
+    async fn check(&self, user_id: &Value, permission: &str, document: Option<&str>) -> String {
+        let mut question = json!({"organizationId": self.id, "userId": user_id, "permission": permission});
+        if let Some(id) = document {
+            question["resource"] = json!({"type": "doc", "id": id});
+        }
+        let answer = self.root.call("AuthorizationService/Check", question).await;
+        text(&answer["reason"]).trim_start_matches("CHECK_REASON_").to_owned()
+    }
+
+    /// What tasks answer.
+    async fn joined<T>(&self, tasks: Vec<tokio::task::JoinHandle<T>>) -> Vec<T> {
+        let mut answers = Vec::new();
+        for task in tasks {
+            answers.push(task.await.unwrap());
+        }
+        answers
+    }
+}
+
+/// The status of a membership.
+fn status(membership: &Value) -> String {
+    text(&membership["status"]).trim_start_matches("MEMBERSHIP_STATUS_").to_owned()
+}
 
 /// An organization with one owner: its id, and the owner's membership.
 async fn organization(caller: &Caller) -> (String, String) {

@@ -1,11 +1,92 @@
 //! Organizations, over gRPC.
 
-use serde_json::json;
+mod lifecycle;
+mod ownership;
+mod purge;
+mod settings;
+mod slugs;
+
+use serde_json::{Value, json};
 
 use crate::{
     on_both_engines,
-    support::{Engine, TestServer, bad_fields, text},
+    support::{Caller, Engine, TestServer, bad_fields, text},
 };
+
+/// An organization and who is there.
+pub struct Acme {
+    pub root: Caller,
+    pub id: String,
+    /// The membership of its owner.
+    pub owner: String,
+}
+
+impl Acme {
+    pub async fn new(root: &Caller, slug: &str) -> Self {
+        let owner = json!({"email": format!("owner-{slug}@example.com")});
+        let create = json!({"slug": slug, "initialOwners": [owner]});
+        let created = root.call("OrganizationService/CreateOrganization", create).await;
+        let (id, owner) = (text(&created["organization"]["organizationId"]), text(&created["ownerMembershipIds"][0]));
+        Self { root: root.clone(), id, owner }
+    }
+
+    /// A request about this organization.
+    pub fn request(&self, mut fields: Value) -> Value {
+        fields["organizationId"] = json!(self.id);
+        fields
+    }
+
+    pub async fn call(&self, method: &str, fields: Value) -> Value {
+        self.root.call(&full(method), self.request(fields)).await
+    }
+
+    pub async fn refused(&self, method: &str, fields: Value, reason: &str) {
+        self.root.refused(&full(method), self.request(fields), reason).await;
+    }
+
+    pub async fn get(&self) -> Value {
+        self.call("GetOrganization", json!({})).await["organization"].clone()
+    }
+
+    /// A new member.
+    pub async fn add(&self, email: &str, roles: &[&str]) -> Value {
+        let member = json!({"email": email, "roles": roles});
+        self.call("MembershipService/AddMember", json!({"member": member})).await["membership"].clone()
+    }
+
+    pub async fn membership(&self, id: &str) -> Value {
+        self.call("MembershipService/GetMembership", json!({"membershipId": id})).await["membership"].clone()
+    }
+
+    /// Its present members.
+    pub async fn members(&self) -> Vec<Value> {
+        self.root.list("MembershipService/ListMemberships", self.request(json!({})), "memberships").await
+    }
+
+    /// The memberships of its active owners.
+    pub async fn owners(&self) -> Vec<String> {
+        let active =
+            |member: &&Value| member["status"] == "MEMBERSHIP_STATUS_ACTIVE" && roles(member).contains(&"owner".into());
+        self.members().await.iter().filter(active).map(|member| text(&member["membershipId"])).collect()
+    }
+
+    pub async fn events(&self) -> Vec<Value> {
+        self.root.events(&self.id).await
+    }
+
+    pub async fn types(&self) -> Vec<String> {
+        self.events().await.iter().map(|event| text(&event["type"])).collect()
+    }
+}
+
+fn full(method: &str) -> String {
+    if method.contains('/') { method.to_owned() } else { format!("OrganizationService/{method}") }
+}
+
+/// The slugs of a membership's roles.
+pub fn roles(membership: &Value) -> Vec<String> {
+    membership["roles"].as_array().unwrap().iter().map(|assignment| text(&assignment["role"])).collect()
+}
 
 on_both_engines! {
     async fn an_organization_is_created_with_its_owners(server) {

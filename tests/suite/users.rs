@@ -1,5 +1,8 @@
 //! Users, over gRPC.
 
+mod erasing;
+mod standing;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -139,15 +142,17 @@ on_both_engines! {
 
     async fn a_user_is_suspended_reactivated_and_removed(server) {
         let user = create(&server.root, json!({"email": "ada@example.com", "externalId": "1"})).await;
-        let which = json!({"userId": user["userId"], "reason": "because", "requestId": "req-1"});
+        let which = json!({"userId": user["userId"], "reason": "because"});
         for (method, status, name) in [("SuspendUser", "SUSPENDED", "user.suspended"),
             ("ReactivateUser", "ACTIVE", "user.reactivated"), ("DeleteUser", "REMOVED", "user.deleted")]
         {
-            let changed = server.root.call(&format!("UserService/{method}"), which.clone()).await;
+            let mut request = which.clone();
+            request["requestId"] = json!(method);
+            let changed = server.root.call(&format!("UserService/{method}"), request).await;
             assert_eq!(changed["user"]["status"], format!("USER_STATUS_{status}"));
             let event = events(&server.root).await.pop().unwrap();
             assert_eq!((&event["type"], &event["reason"], &event["requestId"]),
-                (&json!(name), &json!("because"), &json!("req-1")));
+                (&json!(name), &json!("because"), &json!(method)));
         }
         for method in ["UserService/SuspendUser", "UserService/ReactivateUser"] {
             server.root.refused(method, which.clone(), "ILLEGAL_TRANSITION").await;

@@ -31,6 +31,14 @@ impl Database {
         }
     }
 
+    /// Where mails go that no server takes.
+    pub fn mail_folder(&self) -> std::path::PathBuf {
+        match self {
+            Self::Sqlite(folder) => folder.path().join("mail"),
+            Self::Postgres { url } => std::env::temp_dir().join(url.rsplit('/').next().unwrap()).join("mail"),
+        }
+    }
+
     /// The arguments by which the binary uses this database.
     pub fn arguments(&self) -> Vec<String> {
         match self {

@@ -5,11 +5,14 @@
 pub mod chance;
 pub mod database;
 pub mod issuer;
+pub mod name_server;
 pub mod process;
 pub mod replica;
+pub mod smtp;
 pub mod wire_tap;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -21,7 +24,7 @@ pub use database::{Database, Engine};
 use prost_reflect::DescriptorPool;
 use roster::{
     clock::{Clock, Timestamp},
-    config::{Config, Tokens},
+    config::{Config, Mail, Tokens},
     dynamic::{self, Client},
     server::{self, Running},
 };
@@ -29,6 +32,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, transport::Endpoint};
 use tonic_types::StatusExt as _;
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// A clock that a test moves: it adds to the machine's time.
 #[derive(Clone, Default)]
@@ -82,6 +87,22 @@ impl TestServer {
         let database = Database::fresh(engine).await;
         let mut config = config(&database);
         change(&mut config.index);
+        Self::configured(database, config).await
+    }
+
+    /// A server whose operator decided otherwise.
+    pub async fn with(engine: Engine, change: impl FnOnce(&mut Config)) -> Self {
+        let database = Database::fresh(engine).await;
+        let mut config = config(&database);
+        change(&mut config);
+        Self::configured(database, config).await
+    }
+
+    /// A server whose operator decided otherwise about mails.
+    pub async fn with_mail(engine: Engine, change: impl FnOnce(&mut Mail)) -> Self {
+        let database = Database::fresh(engine).await;
+        let mut config = config(&database);
+        change(&mut config.mail);
         Self::configured(database, config).await
     }
 
@@ -147,7 +168,11 @@ pub fn config(database: &Database) -> Config {
             work_max: 1_000_000,
         },
         shutdown: Duration::from_secs(5),
+        retention: roster::organizations::Retention { restore: 30 * DAY, slug_hold: 30 * DAY },
         tokens: Tokens::default(),
+        // Nobody is there (RFC 863's port): a test that needs a name server starts one.
+        domains: roster::config::Domains { dns_servers: vec!["127.0.0.1:9".parse().unwrap()], ..Default::default() },
+        mail: Mail::into_folder(database.mail_folder()),
         log: "warn".to_owned(),
         log_json: false,
     }
@@ -224,6 +249,11 @@ impl Caller {
 /// The reason of a refusal.
 pub fn reason(status: &Status) -> String {
     status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
+}
+
+/// The metadata of a refusal.
+pub fn metadata(status: &Status) -> BTreeMap<String, String> {
+    status.get_error_details().error_info().unwrap().metadata.clone().into_iter().collect()
 }
 
 /// The fields that a refusal names.

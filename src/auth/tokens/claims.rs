@@ -7,6 +7,7 @@ use crate::{
     auth::scopes::{PLATFORM, Scopes},
     clock::Timestamp,
     config::{Issuer, MapsTo, TenantFrom},
+    fields::Email,
 };
 
 /// The latest time that a token may name: the end of the year 9999.
@@ -27,6 +28,8 @@ pub struct Claims {
     pub ends_at: Timestamp,
     /// What its holder may do, where it makes them a service.
     pub scopes: Option<Scopes>,
+    /// The address of its holder, where the issuer has verified it.
+    pub verified_email: Option<Email>,
 }
 
 /// The issuer that a token names.
@@ -66,7 +69,19 @@ pub fn accept(issuer: &Issuer, header: &Header, claims: &Map<String, Value>, now
         MapsTo::User => None,
         MapsTo::Service { scope_claim, ceiling } => Some(scopes(claims, scope_claim, ceiling.as_deref())?),
     };
-    Ok(Claims { subject: subject.to_owned(), tenant: tenant.to_owned(), ends_at, scopes })
+    let (subject, tenant) = (subject.to_owned(), tenant.to_owned());
+    Ok(Claims { subject, tenant, ends_at, scopes, verified_email: verified_email(claims) })
+}
+
+/// The address, where the issuer says that it has verified it (OpenID Connect Core 1.0, section 5.1; some issuers send
+/// `email_verified` as text). Anything else is as good as none.
+fn verified_email(claims: &Map<String, Value>) -> Option<Email> {
+    let verified = match claims.get("email_verified")? {
+        Value::Bool(verified) => *verified,
+        Value::String(verified) => verified == "true",
+        _ => false,
+    };
+    claims.get("email").filter(|_| verified)?.as_str().and_then(Email::parse)
 }
 
 /// The type keeps tokens made for something else out (RFC 8725, section 3.11; RFC 9068, section 4).
@@ -143,6 +158,28 @@ fn under(named: Vec<String>, ceiling: Option<&[String]>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_verified_where_the_issuer_says_so() {
+        let read = |text: &str| {
+            let claims: Map<String, Value> = serde_json::from_str(text).unwrap();
+            verified_email(&claims).map(|email| email.key)
+        };
+        for yes in ["true", "\"true\""] {
+            let claims = format!(r#"{{"email": "Ada@Example.com", "email_verified": {yes}}}"#);
+            assert_eq!(read(&claims).as_deref(), Some("ada@example.com"));
+        }
+        for no in ["false", "\"false\"", "1", "null", "[true]"] {
+            assert_eq!(read(&format!(r#"{{"email": "ada@example.com", "email_verified": {no}}}"#)), None, "{no}");
+        }
+        for no in [
+            r#"{"email": "ada@example.com"}"#,
+            r#"{"email_verified": true}"#,
+            r#"{"email": 7, "email_verified": true}"#,
+        ] {
+            assert_eq!(read(no), None, "{no}");
+        }
+    }
 
     #[test]
     fn scopes_stay_under_the_ceiling() {

@@ -28,6 +28,7 @@ use crate::{
     db::Db,
     egress::Egress,
     error::{Error, Reason, Result},
+    fields::Email,
     ids::TenantId,
     tenants,
     users::Identity,
@@ -50,6 +51,8 @@ pub struct VerifiedToken {
     pub scopes: Option<Scopes>,
     /// The account in one word, for the log: issuer, `#`, subject.
     pub name: String,
+    /// The address of its holder, where the issuer has verified it.
+    pub verified_email: Option<Email>,
     ends_at: Timestamp,
     key: Arc<Key>,
     source: Arc<Source>,
@@ -156,6 +159,7 @@ impl Tokens {
             name: format!("{name}#{subject}"),
             account: Arc::new(Account { tenant_id, identity: Identity { issuer: name, subject } }),
             scopes: claims.scopes,
+            verified_email: claims.verified_email,
             ends_at: claims.ends_at,
             key,
             source: issuer.source.clone(),

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     api_keys,
+    clock::Timestamp,
     db::{
         Tx,
         page::{Page, Paged, SIZE_MAX},
@@ -15,7 +16,8 @@ use crate::{
     events::{Record, Stream, store},
     grants,
     ids::{OrganizationId, TenantId},
-    memberships::{self, Of, Status},
+    invitations,
+    memberships::{self, Filter, Of, Status},
     organizations, permissions, policies,
     proto::v1 as pb,
     resources, roles, teams, tenants, users,
@@ -82,10 +84,13 @@ async fn compare_state(tx: &mut Tx, mut fold: Fold) -> Result<Difference> {
     for tenant in all(tx, async |tx, page| tenants::list(tx, page).await).await? {
         fold.expect(Stream::Tenant(tenant.id), "tenant", tenant.id, &pb::Tenant::from(&tenant));
         compare_tenant(tx, tenant.id, &mut fold).await?;
-        for organization in all(tx, async |tx, page| organizations::list(tx, tenant.id, None, page).await).await? {
-            let id = organization.id;
-            fold.expect(Stream::Organization(id), "organization", id, &pb::Organization::from(&organization));
-            compare_organization(tx, tenant.id, id, &mut fold).await?;
+        for status in [None, Some(organizations::Status::Purged)] {
+            let listed = all(tx, async |tx, page| organizations::list(tx, tenant.id, status, page).await).await?;
+            for organization in listed {
+                let id = organization.id;
+                fold.expect(Stream::Organization(id), "organization", id, &pb::Organization::from(&organization));
+                compare_organization(tx, tenant.id, id, &mut fold).await?;
+            }
         }
     }
     Ok(fold.finish())
@@ -118,11 +123,17 @@ async fn compare_organization(tx: &mut Tx, tenant: TenantId, id: OrganizationId,
     for role in listed.iter().filter(|role| role.organization_id().is_some()) {
         fold.expect(stream, "role", &role.slug, &pb::Role::from(role));
     }
-    for status in [Status::Active, Status::Suspended, Status::Removed] {
-        let of = Of::Organization(id);
-        for member in all(tx, async |tx, page| memberships::list(tx, tenant, of, Some(status), page).await).await? {
+    // Removed ones are listed by themselves.
+    for status in [None, Some(Status::Removed)] {
+        let (of, filter) = (Of::Organization(id), Filter { status, kind: None });
+        for member in all(tx, async |tx, page| memberships::list(tx, tenant, of, filter, page).await).await? {
             fold.expect(stream, "membership", member.id, &pb::Membership::from(&member));
         }
+    }
+    // As they are stored: that an end is over is an event only when it is recorded.
+    let (filter, then) = (invitations::Filter { organization_id: id, status: None, email_key: None }, Timestamp(0));
+    for invitation in all(tx, async |tx, page| invitations::list(tx, tenant, &filter, then, page).await).await? {
+        fold.expect(stream, "invitation", invitation.id, &pb::Invitation::from(&invitation));
     }
     for grant in all(tx, async |tx, page| grants::list(tx, tenant, id, &<_>::default(), page).await).await? {
         fold.expect(stream, "grant", grant.id, &pb::Grant::from(&grant));

@@ -262,9 +262,9 @@ async fn a_cold_organization_holds_no_warm_one_up() {
     let house = House::build(&server).await;
     let cold = another(&house, "cold").await;
     let mut talk = Talk::open(&house.caller).await.unwrap();
-    // A batch waits until the organization is loaded.
-    let entry = json!({"userId": house.user, "permission": "docs:read"});
-    house.call("AuthorizationService/BatchCheck", json!({"entries": [entry]})).await;
+    // A batch of more than a few waits until the organization is loaded.
+    let entries = vec![json!({"userId": house.user, "permission": "docs:read"}); 9];
+    house.call("AuthorizationService/BatchCheck", json!({"entries": entries})).await;
     let mut lock = connection.begin().await.unwrap();
     lock.execute("LOCK TABLE memberships IN ACCESS EXCLUSIVE MODE").await.unwrap();
     talk.ask(0, question(&cold, &house.user, "docs:read")).await;

@@ -75,6 +75,68 @@ pub const METHODS: &[Method] = &[
         &["organization_id", "grant_id"],
         r#"{"organizationId": "$org", "grantId": "$grant"}"#,
     ),
+    ("DomainService/AddDomain", &["organization_id", "name"], r#"{"organizationId": "$org", "name": "$new.example"}"#),
+    (
+        "DomainService/GetDomain",
+        &["organization_id", "domain_id"],
+        r#"{"organizationId": "$org", "domainId": "$domain"}"#,
+    ),
+    ("DomainService/ListDomains", &["organization_id"], r#"{"organizationId": "$org"}"#),
+    (
+        "DomainService/StartVerification",
+        &["organization_id", "domain_id"],
+        r#"{"organizationId": "$org", "domainId": "$domain"}"#,
+    ),
+    (
+        "DomainService/ConfirmDomain",
+        &["organization_id", "domain_id"],
+        r#"{"organizationId": "$org", "domainId": "$domain"}"#,
+    ),
+    (
+        "DomainService/UpdateDomain",
+        &["update_mask", "domain.organization_id", "domain.domain_id"],
+        r#"{"domain": {"organizationId": "$org", "domainId": "$domain", "autoJoin": {"excluded": ["bot"]}},
+            "updateMask": "autoJoin"}"#,
+    ),
+    (
+        "DomainService/RemoveDomain",
+        &["organization_id", "domain_id"],
+        r#"{"organizationId": "$org", "domainId": "$domain"}"#,
+    ),
+    (
+        "InvitationService/CreateInvitation",
+        &["organization_id", "invitation.email"],
+        r#"{"organizationId": "$org", "invitation": {"email": "$new@example.com", "roles": ["$role"],
+            "teamIds": ["$team"], "inviterUserId": "$user", "skipMail": true}}"#,
+    ),
+    (
+        "InvitationService/BulkCreateInvitations",
+        &["organization_id", "invitations"],
+        r#"{"organizationId": "$org", "invitations": [{}]}"#,
+    ),
+    (
+        "InvitationService/GetInvitation",
+        &["organization_id", "invitation_id"],
+        r#"{"organizationId": "$org", "invitationId": "$invitation"}"#,
+    ),
+    ("InvitationService/PreviewInvitation", &["token"], r#"{"token": "$token"}"#),
+    ("InvitationService/ListInvitations", &["organization_id"], r#"{"organizationId": "$org"}"#),
+    (
+        "InvitationService/ResendInvitation",
+        &["organization_id", "invitation_id"],
+        r#"{"organizationId": "$org", "invitationId": "$invitation", "skipMail": true}"#,
+    ),
+    (
+        "InvitationService/RevokeInvitation",
+        &["organization_id", "invitation_id"],
+        r#"{"organizationId": "$org", "invitationId": "$invitation"}"#,
+    ),
+    (
+        "InvitationService/AcceptInvitation",
+        &["token", "accepter"],
+        r#"{"token": "$token", "email": "$guest", "emailVerified": true}"#,
+    ),
+    ("InvitationService/DeclineInvitation", &["token"], r#"{"token": "$token"}"#),
     (
         "MembershipService/AddMember",
         &["organization_id", "member.person"],
@@ -91,6 +153,22 @@ pub const METHODS: &[Method] = &[
         r#"{"organizationId": "$org", "membershipId": "$mem"}"#,
     ),
     ("MembershipService/ListMemberships", &["organization_id"], r#"{"organizationId": "$org", "userId": "$user"}"#),
+    (
+        "MembershipService/UpdateMembership",
+        &["update_mask", "membership.organization_id", "membership.membership_id"],
+        r#"{"membership": {"organizationId": "$org", "membershipId": "$mem", "kind": "MEMBERSHIP_KIND_GUEST"},
+            "updateMask": "kind"}"#,
+    ),
+    (
+        "MembershipService/ActivateMembership",
+        &["organization_id", "membership_id"],
+        r#"{"organizationId": "$org", "membershipId": "$mem"}"#,
+    ),
+    (
+        "MembershipService/Leave",
+        &["organization_id", "membership_id"],
+        r#"{"organizationId": "$org", "membershipId": "$mem"}"#,
+    ),
     (
         "MembershipService/AssignRole",
         &["organization_id", "membership_id", "role"],
@@ -136,6 +214,13 @@ pub const METHODS: &[Method] = &[
     ),
     ("OrganizationService/SuspendOrganization", &["organization_id"], r#"{"organizationId": "$org"}"#),
     ("OrganizationService/ReactivateOrganization", &["organization_id"], r#"{"organizationId": "$org"}"#),
+    (
+        "OrganizationService/TransferOwnership",
+        &["organization_id", "owner_membership_id", "new_owner_membership_id"],
+        r#"{"organizationId": "$org", "ownerMembershipId": "$owner", "newOwnerMembershipId": "$mem",
+            "formerOwnerRole": "$role"}"#,
+    ),
+    ("OrganizationService/RestoreOrganization", &["organization_id"], r#"{"organizationId": "$org"}"#),
     ("OrganizationService/DeleteOrganization", &["organization_id"], r#"{"organizationId": "$org"}"#),
     (
         "PolicyService/PutPolicy",
@@ -242,6 +327,7 @@ pub const METHODS: &[Method] = &[
     ),
     ("UserService/CreateUser", &["email"], r#"{"email": "$new@example.com"}"#),
     ("UserService/GetUser", &["user_id"], r#"{"userId": "$user"}"#),
+    ("UserService/BatchGetUsers", &["user_ids"], r#"{"userIds": ["$anybody"]}"#),
     ("UserService/LookupUser", &["key"], r#"{"email": "$mail"}"#),
     ("UserService/ListUsers", &[], "{}"),
     (
@@ -252,6 +338,7 @@ pub const METHODS: &[Method] = &[
     ("UserService/SuspendUser", &["user_id"], r#"{"userId": "$user"}"#),
     ("UserService/ReactivateUser", &["user_id"], r#"{"userId": "$user"}"#),
     ("UserService/DeleteUser", &["user_id"], r#"{"userId": "$user"}"#),
+    ("UserService/EraseUser", &["user_id"], r#"{"userId": "$user"}"#),
     (
         "UserService/LinkIdentity",
         &["user_id", "identity.issuer", "identity.subject"],

@@ -33,6 +33,7 @@ const PLACES: &[(&str, &str, &str)] = &[
         "$user",
         r#"{"slug": "another", "initialOwners": [{"userId": "$user"}]}"#,
     ),
+    ("UserService/LookupUser", "$user", r#"{"userId": "$user"}"#),
     (
         "RoleService/DeleteRole",
         "$role",

@@ -1,6 +1,6 @@
 //! What a write does to the model's state, as the contract says it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{Grant, Organization, Principal, Resource, Right, State, User};
 
@@ -20,6 +20,24 @@ impl Organization {
             team.members.remove(id);
         }
         self.grants.retain(|_, grant| grant.principal != Principal::Membership(id.to_owned()));
+    }
+
+    /// "who was a member gets a new membership, with a new id and the same status, roles, places in teams and grants":
+    /// by user.
+    pub fn restore(&mut self, anew: &BTreeMap<String, String>) {
+        self.deleting = false;
+        let former = std::mem::take(&mut self.memberships);
+        assert_eq!(former.len(), anew.len(), "everybody is back, and nobody else");
+        let ids: BTreeMap<_, _> = former.iter().map(|(id, one)| (id.clone(), anew[&one.user].clone())).collect();
+        self.memberships = former.into_iter().map(|(id, one)| (ids[&id].clone(), one)).collect();
+        for team in self.teams.values_mut() {
+            team.members = team.members.iter().map(|id| ids[id].clone()).collect();
+        }
+        for grant in self.grants.values_mut() {
+            if let Principal::Membership(id) = &mut grant.principal {
+                *id = ids[id].clone();
+            }
+        }
     }
 
     /// A team, and all teams below it.

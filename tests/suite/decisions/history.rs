@@ -160,7 +160,7 @@ impl History {
         if self.state.organizations[index].suspended && self.chance.once_in(3) {
             return self.step_reactivate_organization(index).await;
         }
-        match self.chance.below(80) {
+        match self.chance.below(83) {
             0..=5 => self.step_add_member(index).await,
             6..=7 => self.step_remove_member(index).await,
             8..=9 => self.step_suspend_member(index).await,
@@ -188,6 +188,7 @@ impl History {
             72 => self.step_default_role(index).await,
             73..=75 => self.step_put_policy(index).await,
             76..=77 => self.step_delete_policy(index).await,
+            78..=80 => self.step_end(index).await,
             _ => self.step_permission().await,
         }
     }

@@ -58,9 +58,19 @@ pub struct Organization {
     pub policies: BTreeMap<String, Policy>,
 }
 
+/// Where a membership stands, whatever its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    Pending,
+    Active,
+    Suspended,
+}
+
 pub struct Membership {
     pub user: String,
-    pub suspended: bool,
+    pub standing: Standing,
+    /// In seconds since the history began.
+    pub end: Option<u64>,
     /// Role, source, reference.
     pub assignments: BTreeSet<(String, String, String)>,
 }
@@ -151,7 +161,7 @@ fn decide(state: &State, organization: &Organization, question: &Question) -> &'
 }
 
 /// SPEC: "**standing** holds iff o is ACTIVE, u is neither SUSPENDED nor REMOVED, m is ACTIVE and t is before m's end."
-/// (Memberships have no end yet. Who is removed has no membership any more.)
+/// (Who is removed has no membership any more.)
 fn standing<'a>(
     state: &State,
     organization: &'a Organization,
@@ -168,7 +178,11 @@ fn standing<'a>(
     if state.users[&question.user] != User::Active {
         return Err("USER_SUSPENDED");
     }
-    if membership.suspended { Err("MEMBERSHIP_SUSPENDED") } else { Ok((id, membership)) }
+    match membership.standing {
+        Standing::Pending => Err("MEMBERSHIP_PENDING"),
+        Standing::Active if membership.end.is_none_or(|end| state.now < end) => Ok((id, membership)),
+        Standing::Active | Standing::Suspended => Err("MEMBERSHIP_SUSPENDED"),
+    }
 }
 
 /// SPEC: "**teams(m)**: the teams m is in, and all their ancestors."

@@ -12,18 +12,24 @@ use crate::{
 
 /// What every tenant's catalogue has, and who may what: o for owner, a for admin, d for developer, b for billing-admin,
 /// m for member, g for guest.
-const OWN: [(&str, &str); 23] = [
+const OWN: [(&str, &str); 30] = [
     ("api-keys:read", "o"),
     ("api-keys:write", "o"),
     ("authz:check", "oad"),
+    ("domains:read", "oa"),
+    ("domains:write", "oa"),
     ("events:read", "oa"),
     ("grants:read", "oad"),
     ("grants:write", "oa"),
+    ("invitations:accept", "o"),
+    ("invitations:read", "oa"),
+    ("invitations:write", "oa"),
     ("members:read", "oadbm"),
     ("members:write", "oa"),
     ("organizations:delete", "o"),
     ("organizations:read", "oadbmg"),
     ("organizations:suspend", "o"),
+    ("organizations:transfer", "o"),
     ("organizations:write", "oa"),
     ("policies:read", "oa"),
     ("policies:write", "oa"),
@@ -33,6 +39,7 @@ const OWN: [(&str, &str); 23] = [
     ("roles:write", "oa"),
     ("teams:read", "oadbm"),
     ("teams:write", "oa"),
+    ("users:erase", "o"),
     ("users:link", "o"),
     ("users:read", "oa"),
     ("users:write", "o"),
@@ -183,9 +190,9 @@ async fn a_tenant_from_before_gets_what_it_misses(engine: Engine) {
         let count = |name: &str| new.iter().filter(|event| event["type"] == name).count();
         if attempt == 0 {
             assert!(new.iter().all(|event| event["actor"]["kind"] == "EVENT_ACTOR_KIND_SYSTEM"));
-            assert_eq!((count("permission.created"), count("permission.updated")), (22, 1));
+            assert_eq!((count("permission.created"), count("permission.updated")), (29, 1));
             assert_eq!((count("role.permissions_changed"), count("tenant.updated")), (5, 1));
-            assert_eq!((count("organization.updated"), new.len()), (1, 22 + 1 + 5 + 1 + 1));
+            assert_eq!((count("organization.updated"), new.len()), (1, 29 + 1 + 5 + 1 + 1));
             assert_log_agrees(&root, &tenant).await;
             // What somebody takes from a role now stays taken.
             let update = json!({"role": {"slug": "guest", "permissions": []}, "updateMask": "permissions"});

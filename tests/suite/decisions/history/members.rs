@@ -1,12 +1,15 @@
 //! People: users, memberships, and the roles of memberships.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{History, USERS};
 use crate::{
-    decisions::model::{Membership, User},
+    decisions::model::{Membership, Standing, User},
     support::text,
 };
 
@@ -43,15 +46,32 @@ impl History {
     }
 
     pub(super) async fn add_member(&mut self, index: usize, user: &str, roles: &[String], teams: &[String]) {
-        let request = json!({"member": {"userId": user, "roles": roles, "teamIds": teams}});
-        let may = ["ALREADY_MEMBER", "USER_NOT_FOUND", "ILLEGAL_TRANSITION"];
+        let mut request = json!({"member": {"userId": user, "roles": roles, "teamIds": teams}});
+        let (mut standing, mut end) = (Standing::Active, None);
+        if !roles.iter().any(|role| role == "owner") {
+            end = self.some_end(4, &mut request["member"]["endTime"]);
+            if self.chance.once_in(8) {
+                standing = Standing::Pending;
+                let how = if self.chance.once_in(2) { "invite" } else { "preProvision" };
+                request["member"][how] = json!({});
+            }
+        }
+        let may = [
+            "ALREADY_MEMBER",
+            "USER_NOT_FOUND",
+            "ILLEGAL_TRANSITION",
+            "INVITATION_PENDING",
+            "MEMBERSHIP_SUSPENDED",
+            "ORGANIZATION_SUSPENDED",
+            "USER_SUSPENDED",
+        ];
         let Some(added) = self.within(index, "MembershipService/AddMember", request, &may).await else { return };
         let id = text(&added["membership"]["membershipId"]);
         let default = [self.state.default_of(index)];
         let roles = if roles.is_empty() { &default } else { roles };
         let assignments = roles.iter().map(|role| assignment(role, SOURCES[0])).collect();
         let organization = &mut self.state.organizations[index];
-        let membership = Membership { user: user.to_owned(), suspended: false, assignments };
+        let membership = Membership { user: user.to_owned(), standing, end, assignments };
         organization.memberships.insert(id.clone(), membership);
         for team in teams {
             organization.teams.get_mut(team).unwrap().members.insert(id.clone());
@@ -76,17 +96,64 @@ impl History {
         }
     }
 
+    /// An end, once in so many times, put into a request: the clock moves by thousands.
+    fn some_end(&mut self, times: u64, field: &mut Value) -> Option<u64> {
+        let lasts = self.chance.once_in(times).then(|| 500 + 1_000 * self.chance.below(3))?;
+        *field = json!(self.clock.in_future(Duration::from_secs(lasts)));
+        Some(self.state.now + lasts)
+    }
+
+    fn is_denied(&self, membership: &Membership) -> bool {
+        membership.standing == Standing::Suspended || membership.end.is_some_and(|end| end <= self.state.now)
+    }
+
+    /// Suspends, and reactivates; what waits, is activated; what has ended, gets another end before.
     pub(super) async fn step_suspend_member(&mut self, index: usize) {
-        let all = self.state.organizations[index].memberships.iter().filter(|(_, membership)| membership.suspended);
+        let all = self.state.organizations[index].memberships.iter().filter(|(_, member)| self.is_denied(member));
         let denied: Vec<_> = all.map(|(id, _)| id.clone()).collect();
         let one = self.chance.any_of(&denied).filter(|_| denied.len() > 1).or_else(|| self.membership(index));
         let Some(id) = one else { return };
-        let suspended = !self.state.organizations[index].memberships[&id].suspended;
-        let method = if suspended { "SuspendMembership" } else { "ReactivateMembership" };
+        let membership = &self.state.organizations[index].memberships[&id];
+        let (method, after, may) = match membership.standing {
+            Standing::Pending if self.is_denied(membership) => {
+                ("ActivateMembership", Standing::Active, "MEMBERSHIP_ENDED")
+            }
+            Standing::Pending => ("ActivateMembership", Standing::Active, "ILLEGAL_TRANSITION"),
+            _ if self.is_denied(membership) => ("ReactivateMembership", Standing::Active, "MEMBERSHIP_ENDED"),
+            _ => ("SuspendMembership", Standing::Suspended, "LAST_OWNER"),
+        };
+        // An invitation is not accepted in a suspended organization, nor by a suspended user.
+        let may = [may, "ORGANIZATION_SUSPENDED", "ILLEGAL_TRANSITION"];
         let request = json!({"membershipId": id});
-        if self.within(index, &format!("MembershipService/{method}"), request, &["LAST_OWNER"]).await.is_some() {
-            self.state.organizations[index].memberships.get_mut(&id).unwrap().suspended = suspended;
+        if self.within(index, &format!("MembershipService/{method}"), request, &may).await.is_some() {
+            self.state.organizations[index].memberships.get_mut(&id).unwrap().standing = after;
+        } else if self.chance.once_in(2) {
+            self.end(index, id).await;
         }
+    }
+
+    pub(super) async fn step_end(&mut self, index: usize) {
+        let Some(id) = self.membership(index) else { return };
+        self.end(index, id).await;
+    }
+
+    /// Another end, or none.
+    async fn end(&mut self, index: usize, id: String) {
+        let organization = &self.state.organizations[index];
+        let membership = json!({"organizationId": organization.id, "membershipId": id});
+        let mut request = json!({"membership": membership, "updateMask": "endTime"});
+        let end = self.some_end(2, &mut request["membership"]["endTime"]);
+        let method = "MembershipService/UpdateMembership";
+        if self.write(Some(index), method, request, &["LAST_OWNER"]).await.is_none() {
+            return;
+        }
+        let now = self.state.now;
+        let membership = self.state.organizations[index].memberships.get_mut(&id).unwrap();
+        // "brings nobody back by itself"
+        if membership.standing == Standing::Active && membership.end.is_some_and(|end| end <= now) {
+            membership.standing = Standing::Suspended;
+        }
+        membership.end = end;
     }
 
     pub(super) async fn step_suspend_user(&mut self) {
@@ -120,10 +187,21 @@ impl History {
         self.state.organizations[index].suspended = true;
     }
 
-    /// The end: nothing can be done there any more.
+    /// Nothing can be done there any more.
     pub async fn delete_organization(&mut self, index: usize) {
         self.within(index, "OrganizationService/DeleteOrganization", json!({}), &[]).await.unwrap();
         self.state.organizations[index].deleting = true;
+    }
+
+    /// Everybody is there again as they were, by a new membership.
+    pub async fn restore_organization(&mut self, index: usize) {
+        self.within(index, "OrganizationService/RestoreOrganization", json!({}), &[]).await.unwrap();
+        let id = self.state.organizations[index].id.clone();
+        let present =
+            self.caller.list("MembershipService/ListMemberships", json!({"organizationId": id}), "memberships");
+        let anew: BTreeMap<_, _> =
+            present.await.iter().map(|one| (text(&one["userId"]), text(&one["membershipId"]))).collect();
+        self.state.organizations[index].restore(&anew);
     }
 
     pub(super) async fn step_reactivate_organization(&mut self, index: usize) {

@@ -1,0 +1,12 @@
+-- The whole life of a membership. The same columns and names as for PostgreSQL. Whoever was a member before has joined at
+-- a time that was not recorded. source_reference and authenticated_via: '' where there is none.
+ALTER TABLE memberships ADD COLUMN kind TEXT NOT NULL DEFAULT 'member';
+ALTER TABLE memberships ADD COLUMN source_reference TEXT NOT NULL DEFAULT '';
+ALTER TABLE memberships ADD COLUMN authenticated_via TEXT NOT NULL DEFAULT '';
+ALTER TABLE memberships ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE memberships ADD COLUMN joined_at INTEGER;
+ALTER TABLE memberships ADD COLUMN review_at INTEGER;
+ALTER TABLE memberships ADD COLUMN ends_at INTEGER;
+ALTER TABLE memberships ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+-- What a sweep looks for: the ends that are reached.
+CREATE INDEX memberships_by_end ON memberships (ends_at) WHERE ends_at IS NOT NULL AND status = 'active';

@@ -1,0 +1,113 @@
+//! Where mails go: to an SMTP server, or into a folder.
+
+use std::{path::PathBuf, time::Duration};
+
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::{config, invitations::Token, server::Failure};
+
+/// How long a mail server may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of an answer is kept.
+const ANSWER_CHARACTERS: usize = 300;
+
+/// Where mails go.
+pub enum Outbox {
+    /// To a mail server.
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    /// Into a folder, one file each.
+    Folder(PathBuf),
+}
+
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Smtp(_) => "Outbox::Smtp(…)",
+            Self::Folder(_) => "Outbox::Folder(…)",
+        })
+    }
+}
+
+/// Why a mail is not out.
+#[derive(Debug)]
+pub struct Undelivered {
+    /// What is to be known of it, without secrets.
+    pub why: String,
+    /// For the log: what kind of fault, without anybody's address.
+    pub kind: String,
+    /// Whether trying again is of no use.
+    pub for_good: bool,
+}
+
+impl Outbox {
+    /// Where the operator wants it.
+    pub fn new(config: &config::Mail) -> Result<Self, Failure> {
+        let Some(url) = &config.smtp_url else { return Ok(Self::Folder(config.folder.clone())) };
+        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url);
+        // Without what it says: that may repeat the URL, and its password.
+        let builder = builder.map_err(|_| "smtp_url: no mail server can be reached by it")?;
+        Ok(Self::Smtp(builder.timeout(Some(TIMEOUT)).build()))
+    }
+
+    /// Lets a mail go out; `name` is that of its file.
+    pub async fn send(&self, message: Message, name: &str) -> Result<(), Undelivered> {
+        match self {
+            Self::Smtp(transport) => transport.send(message).await.map(drop).map_err(|error| undelivered(&error)),
+            Self::Folder(folder) => write(folder, name, &message.formatted()).await.map_err(|error| Undelivered {
+                why: "the folder of mails cannot be written".to_owned(),
+                kind: error.to_string(),
+                for_good: false,
+            }),
+        }
+    }
+}
+
+fn undelivered(error: &lettre::transport::smtp::Error) -> Undelivered {
+    let answer = Token::hide(&error.to_string());
+    let why = answer.chars().map(|c| if c.is_control() { ' ' } else { c }).take(ANSWER_CHARACTERS).collect();
+    let code = error.status().map(u16::from);
+    let kind = match code {
+        Some(code) => format!("the mail server answered {code}"),
+        None if error.is_tls() => "no TLS with the mail server".to_owned(),
+        None if error.is_timeout() => "the mail server does not answer".to_owned(),
+        None if error.is_client() => "the mail cannot be sent by this mail server".to_owned(),
+        None => "the mail server cannot be reached".to_owned(),
+    };
+    Undelivered { why, kind, for_good: error.is_client() || code.is_some_and(is_about_the_mail) }
+}
+
+/// Whether the server will say the same the next time: the recipient or the mail is what it refuses (RFC 5321, section
+/// 4.2.3). What is wrong with us (530 to 538, RFC 4954; 500, 502, 503) an operator can mend.
+fn is_about_the_mail(code: u16) -> bool {
+    matches!(code, 501 | 511 | 550..=559)
+}
+
+/// A whole file or none; it holds a token, so nobody else may read it.
+async fn write(folder: &PathBuf, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    tokio::fs::create_dir_all(folder).await?;
+    let unfinished = folder.join(format!(".{name}"));
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut file = options.open(&unfinished).await?;
+    file.write_all(bytes).await?;
+    file.sync_all().await?;
+    tokio::fs::rename(&unfinished, folder.join(name)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operator_can_mend_is_tried_again() {
+        for code in [501, 550, 551, 552, 553, 554, 556] {
+            assert!(is_about_the_mail(code), "{code}");
+        }
+        for code in [421, 450, 451, 452, 500, 502, 503, 530, 534, 535, 538] {
+            assert!(!is_about_the_mail(code), "{code}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Emptying the personal fields of a user, wherever they are kept.
+
+use super::{Status, User, delete, store, wire};
+use crate::{context::Ctx, db::Tx, error::Result, events, idempotency, ids::UserId, invitations};
+
+/// Empties the personal fields of a user for good; ids and history stay. Who is not removed yet is removed first, in the
+/// same transaction. Fails with `LAST_OWNER` where an organization would lose its last active owner.
+pub async fn erase(ctx: &Ctx, tx: &mut Tx, id: UserId) -> Result<User> {
+    let before = delete::lock(ctx, tx, id).await?;
+    if before.erased_at.is_some() {
+        return Ok(before);
+    }
+    let (removed, mut changes) = match before.status {
+        Status::Removed => (before.clone(), Vec::new()),
+        _ => delete::remove(ctx, tx, &before).await?,
+    };
+    // Every answer that shows the user names their id; one that shows only an address of theirs is of another noun.
+    let kept = [id.to_string(), before.email.clone(), before.email_key.clone()];
+    idempotency::forget_answers(tx, ctx.tenant_id, &kept).await?;
+    invitations::forget(tx, ctx.tenant_id, id).await?;
+    let after = store::erase(tx, &removed, ctx.now).await?;
+    changes.push(wire::erased(&after));
+    events::append(ctx, tx, changes).await?;
+    events::erase_person(tx, ctx.tenant_id, id).await?;
+    Ok(after)
+}
