@@ -49,7 +49,7 @@ impl Sweeper {
 
     /// Everything once.
     async fn round(&self) {
-        self.sweep("domains", async |tx, now| domains::fail_overdue(tx, now, BATCH).await).await;
+        self.each("domains", async |tx, now| domains::overdue(tx, now, BATCH).await, fail_claim).await;
         self.sweep("requests", async |tx, now| idempotency::sweep(tx, now, BATCH).await).await;
         let retention = self.retention;
         self.sweep("organizations", async move |tx, now| purge_one(tx, now, retention).await).await;
@@ -128,6 +128,10 @@ async fn purge_one(tx: &mut Tx, now: Timestamp, retention: organizations::Retent
 
 fn failed(error: &Error, what: &'static str) {
     tracing::warn!(%error, what, "a sweep failed, trying again later");
+}
+
+async fn fail_claim(tx: &mut Tx, now: Timestamp, overdue: domains::Overdue) -> Result<()> {
+    domains::fail(&Ctx::local(overdue.tenant_id, Actor::system(), now), tx, overdue).await
 }
 
 async fn expire(tx: &mut Tx, now: Timestamp, due: memberships::Due) -> Result<()> {

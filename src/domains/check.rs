@@ -12,7 +12,7 @@ use crate::{
     dns::{Dns, Txt},
     error::{Error, Reason, Result},
     events,
-    ids::{DomainId, OrganizationId},
+    ids::{DomainId, OrganizationId, TenantId},
     organizations,
 };
 
@@ -31,8 +31,14 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How many domains are looked up at once.
 const AT_ONCE: i64 = 20;
 
-/// Verifies a domain whose servers said this. `said` is about the challenge that it had then.
-pub async fn confirm(ctx: &Ctx, tx: &mut Tx, id: OrganizationId, domain_id: DomainId, said: &Said) -> Result<Domain> {
+/// Verifies a domain whose servers said this, about the challenge that it had then; nobody was asked where it was not there.
+pub async fn confirm(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    id: OrganizationId,
+    domain_id: DomainId,
+    said: Option<&Said>,
+) -> Result<Domain> {
     organizations::lock_for_change(ctx, tx, id).await?;
     let before = get(tx, ctx.tenant_id, id, domain_id).await?;
     match before.status {
@@ -42,7 +48,7 @@ pub async fn confirm(ctx: &Ctx, tx: &mut Tx, id: OrganizationId, domain_id: Doma
             return Err(Error::illegal_transition("a domain", before.status.name(), "VERIFIED"));
         }
     }
-    said.ensure_proves(&before)?;
+    said.ok_or_else(|| Error::new(Reason::Conflict, "the domain was claimed meanwhile"))?.ensure_proves(&before)?;
     let after = Domain {
         status: Status::Verified,
         verified_at: Some(ctx.now),
@@ -93,22 +99,33 @@ impl Said {
     }
 }
 
-/// Has claims fail that were not proven in time; answers how many.
-pub async fn fail_overdue(tx: &mut Tx, now: Timestamp, at_most: i64) -> Result<u64> {
-    let mut failed = 0;
-    for due in store::due(tx, Status::Pending, now, at_most).await? {
-        let ctx = Ctx::local(due.tenant_id, Actor::system(), now);
-        organizations::lock(&ctx, tx, due.organization_id).await?;
-        let Some(before) = store::get(tx, due.tenant_id, due.organization_id, due.id).await? else { continue };
-        if before.status != Status::Pending || before.next_check_at.is_none_or(|at| at > now) {
-            continue;
-        }
-        let after = Domain { status: Status::Failed, next_check_at: None, ..touched(&ctx, &before) };
-        store::update(tx, &after).await?;
-        events::append(&ctx, tx, vec![wire::failed(&before, &after)]).await?;
-        failed += 1;
+/// A claim whose time to be proven is over.
+#[derive(Debug, Clone, Copy)]
+pub struct Overdue {
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    organization_id: OrganizationId,
+    id: DomainId,
+}
+
+/// Claims that were not proven in time, of all tenants.
+pub async fn overdue(tx: &mut Tx, now: Timestamp, at_most: i64) -> Result<Vec<Overdue>> {
+    let due = store::due(tx, Status::Pending, now, at_most).await?;
+    let overdue = |Domain { tenant_id, organization_id, id, .. }| Overdue { tenant_id, organization_id, id };
+    Ok(due.into_iter().map(overdue).collect())
+}
+
+/// Has a claim fail, where it is still not proven.
+pub async fn fail(ctx: &Ctx, tx: &mut Tx, overdue: Overdue) -> Result<()> {
+    let Overdue { tenant_id, organization_id, id } = overdue;
+    organizations::lock(ctx, tx, organization_id).await?;
+    let Some(before) = store::get(tx, tenant_id, organization_id, id).await? else { return Ok(()) };
+    if before.status != Status::Pending || before.next_check_at.is_none_or(|at| at > ctx.now) {
+        return Ok(());
     }
-    Ok(failed)
+    let after = Domain { status: Status::Failed, next_check_at: None, ..touched(ctx, &before) };
+    store::update(tx, &after).await?;
+    events::append(ctx, tx, vec![wire::failed(&before, &after)]).await
 }
 
 /// Looks up verified domains again, every week. Only the leader runs it.
@@ -158,7 +175,7 @@ impl Checker {
 async fn settle(
     tx: &mut Tx,
     now: Timestamp,
-    (tenant_id, organization_id): (crate::ids::TenantId, OrganizationId),
+    (tenant_id, organization_id): (TenantId, OrganizationId),
     id: DomainId,
     said: &Said,
 ) -> Result<()> {

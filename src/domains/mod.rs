@@ -14,7 +14,7 @@ mod wire;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 pub use auto_join::{AutoJoin, Mode, update};
-pub use check::{Checker, confirm, fail_overdue};
+pub use check::{Checker, Overdue, confirm, fail, overdue};
 pub use lists::{Lists, Public};
 pub use name::normalized;
 

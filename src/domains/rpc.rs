@@ -93,12 +93,15 @@ impl DomainService for Service {
         fields.request(&mut ctx, request.request_id);
         fields.done()?;
         let tenant_id = ctx.tenant_id;
-        let domain = self.read(async move |tx| domains::get(tx, tenant_id, id, domain_id).await).await?;
-        // Before the transaction: nobody waits for the domain name system under a lock.
-        let said = Said::about(&self.dns, &domain).await;
+        // Before the transaction: nobody waits for the domain name system under a lock. Where there is no such domain, the
+        // transaction says so, unless it is a request that was answered before.
+        let said = match domains::get(&mut self.db.snapshot().await?, tenant_id, id, domain_id).await {
+            Ok(domain) => Some(Said::about(&self.dns, &domain).await),
+            Err(_) => None,
+        };
         self.write(
             ctx,
-            async move |ctx, tx| domains::confirm(ctx, tx, id, domain_id, &said).await,
+            async move |ctx, tx| domains::confirm(ctx, tx, id, domain_id, said.as_ref()).await,
             |domain, revision| pb::ConfirmDomainResponse { domain: Some((&domain).into()), revision },
         )
         .await

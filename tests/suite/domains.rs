@@ -131,11 +131,16 @@ with_names! {
         let verified = house.confirm(&domain).await;
         assert!(status("VERIFIED")(&verified) && verified["verifyTime"].is_string());
         assert_eq!(house.confirm(&domain).await, verified, "confirming again changes nothing");
+        let mut repeated = which(&domain);
+        repeated["requestId"] = json!("one");
+        let first = house.root().call("DomainService/ConfirmDomain", repeated.clone()).await;
         assert_eq!(house.get(&domain).await, verified);
         let listed = house.root().list("DomainService/ListDomains", json!({"organizationId": acme}), "domains").await;
         assert_eq!(listed, [verified]);
         house.root().call("DomainService/RemoveDomain", which(&domain)).await;
         house.root().refused("DomainService/GetDomain", which(&domain), "DOMAIN_NOT_FOUND").await;
+        assert_eq!(house.root().call("DomainService/ConfirmDomain", repeated).await, first, "as it was answered before");
+        house.root().refused("DomainService/ConfirmDomain", which(&domain), "DOMAIN_NOT_FOUND").await;
         assert_eq!(house.types(&acme).await, ["domain.added", "domain.verified", "domain.removed"]);
     }
 
