@@ -1,11 +1,13 @@
 //! Domains that nobody can claim: public suffixes, and providers who give a mailbox to anybody. The lists are data with a
-//! version of their own; an operator adds to them, and takes from them.
+//! version of their own; an operator adds to them, and takes from them. And mailboxes that belong to no person.
 
 use std::collections::HashSet;
 
 /// Providers of free mail, and of mailboxes that are thrown away.
 const FREE_MAIL: &str = include_str!("lists/free_mail.txt");
 const DISPOSABLE: &str = include_str!("lists/disposable.txt");
+/// Mailboxes of roles (RFC 2142).
+const ROLE_MAILBOXES: &str = include_str!("lists/role_mailboxes.txt");
 
 /// Why a domain cannot be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +73,11 @@ impl Lists {
             .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == domain.as_bytes())
             .then_some(Public::Suffix)
     }
+}
+
+/// Whether the part of an address before the `@`, in lower case, names a role and not a person.
+pub fn is_role_mailbox(local: &str) -> bool {
+    entries(ROLE_MAILBOXES).any(|name| name == local)
 }
 
 /// The lines that are not comments.

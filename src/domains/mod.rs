@@ -5,6 +5,7 @@
 
 mod auto_join;
 mod check;
+mod join;
 mod lists;
 mod name;
 mod rpc;
@@ -15,6 +16,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 pub use auto_join::{AutoJoin, Mode, update};
 pub use check::{Checker, Overdue, confirm, fail, overdue};
+pub use join::{Arrival, Decision, Joined, Outcome, Why, join, resolve};
 pub use lists::{Lists, Public};
 pub use name::normalized;
 

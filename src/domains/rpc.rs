@@ -2,11 +2,12 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{AutoJoin, auto_join::Update, check::Said, name::normalized};
+use super::{Arrival, AutoJoin, auto_join::Update, check::Said, name::normalized};
 use crate::{
     domains,
     fields::Fields,
     ids::{DomainId, OrganizationId},
+    memberships::{self, Filter, Of},
     proto::v1::{self as pb, AutoJoinMode, domain_service_server::DomainService},
     roles,
     service::Service,
@@ -15,6 +16,11 @@ use crate::{
 /// How many patterns of addresses are left out at most, and how long each is.
 const EXCLUDED_MAX: usize = 50;
 const PATTERN_MAX: usize = 64;
+/// How many memberships of a person are answered with where they belong.
+const MEMBERSHIPS_MAX: i32 = 100;
+/// How many characters a person's name has, and what says how they signed in.
+const NAME_MAX: usize = 200;
+const VIA_MAX: usize = 500;
 
 #[tonic::async_trait]
 impl DomainService for Service {
@@ -144,6 +150,69 @@ impl DomainService for Service {
             ctx,
             async move |ctx, tx| domains::remove(ctx, tx, id, domain_id).await,
             |(), revision| pb::RemoveDomainResponse { revision },
+        )
+        .await
+    }
+
+    async fn resolve_email(
+        &self,
+        request: Request<pb::ResolveEmailRequest>,
+    ) -> Result<Response<pb::ResolveEmailResponse>, Status> {
+        let (ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let email = fields.email("email", &request.email);
+        let page = fields.page(MEMBERSHIPS_MAX, "", "")?;
+        fields.done()?;
+        let verified = request.email_verified;
+        let (decision, present) = self
+            .read(async move |tx| {
+                let decision = domains::resolve(&ctx, tx, &email, verified).await?;
+                let present = match &decision.user {
+                    Some(user) => {
+                        let of = Of::User(user.id);
+                        Some(memberships::list(tx, ctx.tenant_id, of, Filter::default(), &page).await?)
+                    }
+                    None => None,
+                };
+                Ok((decision, present))
+            })
+            .await?;
+        let more_memberships = present.as_ref().is_some_and(|page| !page.next_page_token.is_empty());
+        Ok(Response::new(pb::ResolveEmailResponse {
+            user_id: decision.user.as_ref().map(|user| user.id.to_string()).unwrap_or_default(),
+            memberships: present.iter().flat_map(|page| &page.items).map(Into::into).collect(),
+            more_memberships,
+            decision: Some((&decision).into()),
+        }))
+    }
+
+    async fn join_by_email(
+        &self,
+        request: Request<pb::JoinByEmailRequest>,
+    ) -> Result<Response<pb::JoinByEmailResponse>, Status> {
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let email = fields.email("email", &request.email);
+        fields.text("display_name", &request.display_name, 0..=NAME_MAX);
+        fields.text("authenticated_via", &request.authenticated_via, 0..=VIA_MAX);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        let arrival = Arrival {
+            email,
+            verified: request.email_verified,
+            display_name: request.display_name,
+            authenticated_via: request.authenticated_via,
+        };
+        self.write(
+            ctx,
+            async move |ctx, tx| domains::join(ctx, tx, &arrival).await,
+            |joined, revision| pb::JoinByEmailResponse {
+                decision: Some((&joined.decision).into()),
+                membership: joined.decision.membership.as_ref().map(Into::into),
+                invitation_id: joined.invitation_id.map(|id| id.to_string()).unwrap_or_default(),
+                user_created: joined.user_created,
+                revision,
+            },
         )
         .await
     }

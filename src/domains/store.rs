@@ -53,6 +53,13 @@ pub async fn find(tx: &mut Tx, tenant: TenantId, organization: OrganizationId, n
     tx.fetch_optional(sql, args![tenant, organization, name]).await
 }
 
+/// The domain of this name that is verified, whoever holds it.
+pub async fn find_held(tx: &mut Tx, tenant: TenantId, name: &str) -> Result<Option<Domain>> {
+    let sql =
+        concat!("SELECT ", columns!(), " FROM domains WHERE tenant_id = $1 AND name = $2 AND status = 'verified'");
+    tx.fetch_optional(sql, args![tenant, name]).await
+}
+
 pub async fn count(tx: &mut Tx, tenant: TenantId, organization: OrganizationId) -> Result<i64> {
     let sql = "SELECT COUNT(*) FROM domains WHERE tenant_id = $1 AND organization_id = $2";
     let (count,): (i64,) = tx.fetch_one(sql, args![tenant, organization]).await?;

@@ -1,10 +1,10 @@
 //! Domains in the contract: in answers and in events.
 
-use super::{AutoJoin, Domain, Mode, Status};
+use super::{AutoJoin, Decision, Domain, Mode, Outcome, Status, Why, auto_join::LeftOut};
 use crate::{
     etag,
     events::{Change, changed, created, ended},
-    proto::v1::{self as pb, AutoJoinMode, DomainStatus, event::Data},
+    proto::v1::{self as pb, AutoJoinMode, AutoJoinOutcome, AutoJoinReason, DomainStatus, event::Data},
 };
 
 impl From<&Domain> for pb::Domain {
@@ -71,6 +71,54 @@ impl From<AutoJoinMode> for Mode {
             AutoJoinMode::Suggest => Self::Suggest,
             AutoJoinMode::Invite => Self::Invite,
             AutoJoinMode::Join => Self::Join,
+        }
+    }
+}
+
+impl From<&Decision> for pb::AutoJoinDecision {
+    fn from(decision: &Decision) -> Self {
+        let domain = decision.domain.as_ref();
+        Self {
+            outcome: AutoJoinOutcome::from(decision.outcome).into(),
+            reason: AutoJoinReason::from(decision.why).into(),
+            domain: domain.map(|domain| domain.name.clone()).unwrap_or_default(),
+            domain_id: domain.map(|domain| domain.id.to_string()).unwrap_or_default(),
+            organization_id: domain.map(|domain| domain.organization_id.to_string()).unwrap_or_default(),
+            role: decision.role.clone(),
+        }
+    }
+}
+
+impl From<Outcome> for AutoJoinOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::None => Self::None,
+            Outcome::Suggest => Self::Suggest,
+            Outcome::Invite => Self::Invite,
+            Outcome::Join => Self::Join,
+        }
+    }
+}
+
+impl From<Why> for AutoJoinReason {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::NoDomain => Self::NoDomain,
+            Why::HasMembership => Self::HasMembership,
+            Why::MembershipSuspended => Self::MembershipSuspended,
+            Why::UserSuspended => Self::UserSuspended,
+            Why::OrganizationNotActive => Self::OrganizationNotActive,
+            Why::Off => Self::Off,
+            Why::AddressNotVerified => Self::AddressNotVerified,
+            Why::Subdomain => Self::Subdomain,
+            Why::LeftOut(LeftOut::PlusAddress) => Self::PlusAddress,
+            Why::LeftOut(LeftOut::RoleMailbox) => Self::RoleMailbox,
+            Why::LeftOut(LeftOut::Excluded) => Self::Excluded,
+            Why::RemovedBefore => Self::RemovedBefore,
+            Why::RoleNotFound => Self::RoleNotFound,
+            Why::Full => Self::Full,
+            Why::InvitationPending => Self::InvitationPending,
+            Why::SetUp => Self::SetUp,
         }
     }
 }

@@ -50,6 +50,22 @@ pub struct Terms {
     pub send_mail: bool,
 }
 
+impl Terms {
+    /// By a mail that says nothing more, in the organization's own name.
+    pub fn by_mail(lifetime: Duration) -> Self {
+        Self {
+            inviter_user_id: None,
+            message: String::new(),
+            locale: String::new(),
+            template: String::new(),
+            metadata: BTreeMap::new(),
+            lifetime,
+            same_domain: false,
+            send_mail: true,
+        }
+    }
+}
+
 /// An invitation that was made.
 #[derive(Debug)]
 pub struct Created {
@@ -180,9 +196,12 @@ pub async fn invite(
     Ok(Created { invitation, membership: added.membership, token, user_created: added.user_created, changes })
 }
 
-/// Who becomes a member by accepting.
+/// Who becomes a member by accepting. Who is invited by a domain comes from that.
 pub(super) fn invited(member: &NewMember, id: InvitationId) -> NewMember {
-    let origin = Origin { source: Source::Invitation, reference: id.to_string() };
+    let origin = match member.origin.source {
+        Source::Domain => member.origin.clone(),
+        _ => Origin { source: Source::Invitation, reference: id.to_string() },
+    };
     NewMember { standing: Standing::Invited, origin, invite: None, ..member.clone() }
 }
 

@@ -216,6 +216,11 @@ pub async fn list(
     Ok(page.cut(rows, |invitation| invitation.id.to_string()))
 }
 
+/// Whether an invitation for an address was declined, or taken back.
+pub async fn was_refused(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId, email_key: &str) -> Result<bool> {
+    store::was_refused(tx, tenant_id, id, email_key).await
+}
+
 /// Empties what invitations keep of a person who is erased: ids and history stay.
 pub async fn forget(tx: &mut Tx, tenant_id: TenantId, user_id: UserId) -> Result<()> {
     store::forget(tx, tenant_id, user_id).await

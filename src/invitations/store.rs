@@ -151,6 +151,13 @@ pub async fn list(
     tx.fetch_all(sql, values).await
 }
 
+pub async fn was_refused(tx: &mut Tx, tenant: TenantId, organization: OrganizationId, email_key: &str) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM invitations WHERE tenant_id = $1 AND organization_id = $2 AND email_key = $3
+        AND status IN ('declined', 'revoked')";
+    let (count,): (i64,) = tx.fetch_one(sql, args![tenant, organization, email_key]).await?;
+    Ok(count > 0)
+}
+
 pub async fn forget(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<()> {
     let sql = "UPDATE invitations SET email = '', email_key = '', message = '', metadata = $3, mail_error = ''
         WHERE tenant_id = $1 AND user_id = $2";

@@ -216,6 +216,17 @@ pub async fn find_present(
     store::find_present(tx, tenant_id, organization_id, user_id).await
 }
 
+/// Whether somebody with this address was a member of an organization and is no more, or was put there and taken away
+/// before they came: whoever comes by themself does not come back. (An invitation that was let expire is neither.)
+pub async fn was_ended(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId, email_key: &str) -> Result<bool> {
+    store::was_ended(tx, tenant_id, id, email_key).await
+}
+
+/// How many memberships of an organization came from this one thing of a source, other than removed ones.
+pub async fn count_of_origin(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId, origin: &Origin) -> Result<i64> {
+    store::count_of_origin(tx, tenant_id, id, origin).await
+}
+
 /// The membership that a call is about: a user's own, or, for a service, the one that it names. For a user who is no
 /// member the organization does not exist, and nobody else's membership; one who is suspended may do nothing.
 async fn whose(ctx: &Ctx, tx: &mut Tx, whose: Whose) -> Result<Membership> {

@@ -1,6 +1,6 @@
 //! SQL of memberships and their roles.
 
-use super::{Assignment, Due, Filter, Kind, Membership, Of, Status};
+use super::{Assignment, Due, Filter, Kind, Membership, Of, Origin, Status};
 use crate::{
     clock::Timestamp,
     db::{Tx, args},
@@ -191,6 +191,27 @@ pub async fn find_present(
             AND memberships.user_id = $3 AND memberships.status <> 'removed'"
     );
     tx.fetch_optional(sql, args![tenant, organization, user]).await
+}
+
+/// Whether somebody with this address was a member and is no more, or was put here and taken away before they came: the
+/// user who has it now, and such who are removed.
+pub async fn was_ended(tx: &mut Tx, tenant: TenantId, organization: OrganizationId, email_key: &str) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM memberships m WHERE m.tenant_id = $1 AND m.organization_id = $2
+            AND m.status = 'removed' AND (m.joined_at IS NOT NULL OR m.source NOT IN ('invitation', 'domain'))
+            AND m.user_id IN (
+                SELECT id FROM users WHERE tenant_id = $1 AND email_key = $3 AND status <> 'removed'
+                UNION ALL SELECT id FROM users WHERE tenant_id = $1 AND email_key = $3 AND status = 'removed')";
+    let (count,): (i64,) = tx.fetch_one(sql, args![tenant, organization, email_key]).await?;
+    Ok(count > 0)
+}
+
+/// How many memberships of an organization came from this one thing of a source, other than removed ones.
+pub async fn count_of_origin(tx: &mut Tx, tenant: TenantId, id: OrganizationId, origin: &Origin) -> Result<i64> {
+    let sql = "SELECT COUNT(*) FROM memberships WHERE tenant_id = $1 AND organization_id = $2 AND source = $3
+        AND source_reference = $4 AND status <> 'removed'";
+    let values = args![tenant, id, origin.source.as_str(), &origin.reference];
+    let (count,): (i64,) = tx.fetch_one(sql, values).await?;
+    Ok(count)
 }
 
 pub async fn list(

@@ -119,6 +119,8 @@ macro_rules! with_names {
     )*};
 }
 
+mod joining;
+
 with_names! {
     async fn a_domain_is_proven_by_its_record(house) {
         let acme = house.organization("acme").await;

@@ -103,6 +103,8 @@ pub const METHODS: &[Method] = &[
         &["organization_id", "domain_id"],
         r#"{"organizationId": "$org", "domainId": "$domain"}"#,
     ),
+    ("DomainService/ResolveEmail", &["email"], r#"{"email": "$new@example.com", "emailVerified": true}"#),
+    ("DomainService/JoinByEmail", &["email"], r#"{"email": "$new@example.com", "emailVerified": true}"#),
     (
         "InvitationService/CreateInvitation",
         &["organization_id", "invitation.email"],
