@@ -196,9 +196,9 @@ with_names! {
     async fn nobody_who_was_removed_or_suspended_comes_back(house) {
         let acme = Acme::build(&house, mode("JOIN")).await;
         let suspended = acme.member("suspended@acme.com").await;
-        acme.end("MembershipService/SuspendMember", &suspended).await;
+        acme.end("MembershipService/SuspendMembership", &suspended).await;
         acme.nothing_for("suspended@acme.com", "MEMBERSHIP_SUSPENDED").await;
-        for (email, method) in [("removed@acme.com", "RemoveMember"), ("left@acme.com", "LeaveOrganization")] {
+        for (email, method) in [("removed@acme.com", "RemoveMember"), ("left@acme.com", "Leave")] {
             let member = acme.member(email).await;
             acme.end(&format!("MembershipService/{method}"), &member).await;
             acme.nothing_for(email, "REMOVED_BEFORE").await;
