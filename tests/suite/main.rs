@@ -18,6 +18,7 @@ mod organizations;
 mod policies;
 mod resources;
 mod roles;
+mod secrets;
 mod teams;
 mod tenants;
 mod tokens;

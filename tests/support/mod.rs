@@ -8,6 +8,7 @@ pub mod issuer;
 pub mod name_server;
 pub mod process;
 pub mod replica;
+pub mod secrets;
 pub mod smtp;
 pub mod wire_tap;
 
@@ -107,6 +108,7 @@ impl TestServer {
     }
 
     async fn configured(database: Database, config: Config) -> Self {
+        secrets::watch_logs();
         let clock = TestClock::default();
         let stop = CancellationToken::new();
         let mut running = server::start(&config, clock.clock(), stop.clone()).await.expect("starts");
@@ -152,6 +154,9 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.stop.cancel();
+        if !std::thread::panicking() {
+            secrets::assert_none(&self.database);
+        }
     }
 }
 
@@ -195,8 +200,16 @@ impl Caller {
     pub async fn try_call(&self, method: &str, request: Value) -> Result<Value, Status> {
         let method = dynamic::find(&self.pool, method).unwrap_or_else(|| panic!("no method {method}"));
         let message = dynamic::parse(&method, &request.to_string()).expect("a request of the method");
-        let answer = self.client.unary(&method, message).await?;
-        Ok(dynamic::to_json(&answer).unwrap())
+        match self.client.unary(&method, message).await {
+            Ok(answer) => {
+                secrets::search_answer(method.full_name(), &answer);
+                Ok(dynamic::to_json(&answer).unwrap())
+            }
+            Err(status) => {
+                secrets::search_refusal(method.full_name(), &status);
+                Err(status)
+            }
+        }
     }
 
     /// Calls a method that must succeed.

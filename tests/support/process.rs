@@ -36,7 +36,7 @@ impl Process {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut log = Vec::new();
         loop {
-            match lines.next() {
+            match lines.next().inspect(|line| line.iter().for_each(|line| super::secrets::search_line(line))) {
                 Some(Ok(line)) if line.contains("\"ready\"") => break,
                 Some(Ok(line)) => log.push(line),
                 _ => panic!("the service did not start:\n{}", log.join("\n")),
@@ -46,6 +46,7 @@ impl Process {
         // Whatever it says from here on is read, or it would block.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
+                super::secrets::search_line(&line);
                 if std::env::var_os("ROSTER_TEST_LOG").is_some() {
                     eprintln!("{line}");
                 }

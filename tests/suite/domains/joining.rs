@@ -91,7 +91,7 @@ with_names! {
         assert_eq!(said(&resolved), set_up("JOIN"));
         assert_eq!((&resolved["decision"]["organizationId"], &resolved["decision"]["domain"]), (&acme.id, &json!("acme.com")));
         assert_eq!(resolved["decision"]["role"], "developer");
-        assert!(resolved["userId"].is_null(), "looking makes nobody a user");
+        assert_eq!(resolved["userId"], "", "looking makes nobody a user");
         let mut request = arrival("Bo@ACME.com");
         request["requestId"] = json!("r1");
         let before = acme.history().await;
@@ -104,7 +104,7 @@ with_names! {
         assert_eq!(membership["sourceReference"], acme.domain["domainId"]);
         assert_eq!((&membership["authenticatedVia"], &membership["roles"][0]["role"]), (&json!("sso"), &json!("developer")));
         let check = json!({"userId": membership["userId"], "permission": "resources:write", "consistency":
-            {"atLeastAsFreshAs": joined["revision"]}});
+            {"atLeastAsFresh": joined["revision"]}});
         assert_eq!(acme.call("AuthorizationService/Check", check).await["allowed"], true);
         assert_eq!(acme.history().await, before + 1);
         assert_eq!(house.root().call("DomainService/JoinByEmail", request).await, joined, "the first answer again");
@@ -120,7 +120,7 @@ with_names! {
         let known = house.root().call("MembershipService/AddMember", add).await["membership"]["userId"].clone();
         let joined = acme.join("bo@acme.com").await;
         assert_eq!((said(&joined), &joined["membership"]["userId"]), (set_up("JOIN"), &known));
-        assert!(joined["userCreated"].is_null());
+        assert_eq!(joined["userCreated"], false);
         let user = house.root().call("UserService/GetUser", json!({"userId": known})).await["user"].clone();
         assert_eq!(user["status"], "USER_STATUS_ACTIVE");
         let resolved = acme.resolve("bo@acme.com").await;
@@ -137,7 +137,8 @@ with_names! {
         let which = json!({"invitationId": joined["invitationId"]});
         let invitation = acme.call("InvitationService/GetInvitation", which.clone()).await["invitation"].clone();
         assert_eq!(invitation["email"], "bo@acme.com");
-        assert_ne!(invitation["mailStatus"], "MAIL_STATUS_NONE", "a mail goes out");
+        let mail = text(&invitation["mailStatus"]);
+        assert!(["PENDING", "SENT"].iter().any(|status| mail == format!("INVITATION_MAIL_STATUS_{status}")), "{mail}");
         acme.nothing_for("bo@acme.com", "HAS_MEMBERSHIP").await;
         let resent = acme.call("InvitationService/ResendInvitation", which).await;
         let accept = json!({"token": resent["token"], "email": "bo@acme.com", "emailVerified": true});
@@ -279,7 +280,7 @@ with_names! {
 
     async fn a_role_that_is_gone_is_not_given(house) {
         let id = house.organization("acme").await;
-        let create = json!({"organizationId": id, "role": {"slug": "org-crew", "displayName": "Crew"}});
+        let create = json!({"organizationId": id, "slug": "org-crew", "displayName": "Crew"});
         house.root().call("RoleService/CreateRole", create).await;
         let domain = house.verified(&id, "acme.com").await;
         let acme = Acme { house: &house, id, domain };
@@ -297,7 +298,8 @@ with_names! {
             let request = json!({"email": "bo@acme.com", "emailVerified": true});
             let answer = stranger.call(&format!("DomainService/{method}"), request).await;
             assert_eq!(said(&answer), ("NONE".to_owned(), "NO_DOMAIN".to_owned()));
-            assert!(answer["userId"].is_null() && answer["membership"].is_null() && answer["memberships"].is_null());
+            let of_nobody = [json!(""), json!([]), Value::Null];
+            assert!(["userId", "memberships", "membership"].iter().all(|field| of_nobody.contains(&answer[field])));
         }
     }
 }
