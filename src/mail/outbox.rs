@@ -53,7 +53,10 @@ impl Outbox {
     /// Lets a mail go out; `name` is that of its file.
     pub async fn send(&self, message: Message, name: &str) -> Result<(), Undelivered> {
         match self {
-            Self::Smtp(transport) => transport.send(message).await.map(drop).map_err(|error| undelivered(&error)),
+            Self::Smtp(transport) => {
+                let is_ascii = message.envelope().to().iter().all(|address| address.to_string().is_ascii());
+                transport.send(message).await.map(drop).map_err(|error| undelivered(&error, is_ascii))
+            }
             Self::Folder(folder) => write(folder, name, &message.formatted()).await.map_err(|error| Undelivered {
                 why: "the folder of mails cannot be written".to_owned(),
                 kind: error.to_string(),
@@ -63,7 +66,9 @@ impl Outbox {
     }
 }
 
-fn undelivered(error: &lettre::transport::smtp::Error) -> Undelivered {
+/// What our own side refuses is TLS or a way to sign in that the server does not offer, which an operator can mend; or an
+/// address beyond ASCII that the server does not take (RFC 6531), which nobody can.
+fn undelivered(error: &lettre::transport::smtp::Error, is_ascii: bool) -> Undelivered {
     let answer = Token::hide(&error.to_string());
     let why = answer.chars().map(|c| if c.is_control() { ' ' } else { c }).take(ANSWER_CHARACTERS).collect();
     let code = error.status().map(u16::from);
@@ -71,10 +76,10 @@ fn undelivered(error: &lettre::transport::smtp::Error) -> Undelivered {
         Some(code) => format!("the mail server answered {code}"),
         None if error.is_tls() => "no TLS with the mail server".to_owned(),
         None if error.is_timeout() => "the mail server does not answer".to_owned(),
-        None if error.is_client() => "the mail cannot be sent by this mail server".to_owned(),
+        None if error.is_client() => "the mail server does not offer what the mail or smtp_url asks for".to_owned(),
         None => "the mail server cannot be reached".to_owned(),
     };
-    Undelivered { why, kind, for_good: error.is_client() || code.is_some_and(is_about_the_mail) }
+    Undelivered { why, kind, for_good: error.is_client() && !is_ascii || code.is_some_and(is_about_the_mail) }
 }
 
 /// Whether the server will say the same the next time: the recipient or the mail is what it refuses (RFC 5321, section

@@ -7,6 +7,7 @@ mod support;
 
 mod gap;
 mod history;
+mod mails;
 mod newcomer;
 mod replicas;
 mod sinks;

@@ -22,12 +22,18 @@ pub struct Process {
 impl Process {
     /// Starts the service on this port and waits until it is ready.
     pub fn start(port: u16, arguments: &[String]) -> Self {
+        Self::start_with(port, arguments, &[])
+    }
+
+    /// [`Self::start`], with something in its environment.
+    pub fn start_with(port: u16, arguments: &[String], environment: &[(&str, String)]) -> Self {
         let begin = Instant::now();
         let address = format!("http://127.0.0.1:{port}");
         let mut child = Command::new(ROSTER)
             .args(["--listen", &format!("127.0.0.1:{port}"), "--log-format", "json", "--log", "info"])
             .args(arguments)
             .env_remove("ROSTER_KEY")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -3,17 +3,21 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use mailin::{Action, Handler, Response, SessionBuilder};
+use mailin::{Action, AuthMechanism, Handler, Response, Session, SessionBuilder};
 use parking_lot::Mutex;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
 };
+use tokio_rustls::TlsAcceptor;
 
 /// A mail that the server took.
 #[derive(Debug, Clone)]
@@ -37,13 +41,27 @@ pub fn token_in(mail: &str) -> String {
     whole[begin..].chars().take_while(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).collect()
 }
 
+/// How a server speaks TLS, and to whom it listens.
+#[derive(Default)]
+pub struct Guarded {
+    /// By whose certificate.
+    pub tls: Option<TlsAcceptor>,
+    /// Whether TLS begins by STARTTLS (RFC 3207), and not at once (RFC 8314, section 3.3).
+    pub start_tls: bool,
+    /// Who may send, and by which password.
+    pub account: Option<(String, String)>,
+}
+
 #[derive(Clone)]
 pub struct MailServer(Arc<State>);
 
 struct State {
     address: SocketAddr,
+    guarded: Guarded,
     received: Mutex<Vec<Received>>,
     refusal: Mutex<Option<(u16, String)>>,
+    /// Whether it takes mails and says nothing about that.
+    mute: AtomicBool,
     serving: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -57,10 +75,14 @@ impl Drop for State {
 
 impl MailServer {
     pub async fn start() -> Self {
+        Self::guarded(Guarded::default()).await
+    }
+
+    pub async fn guarded(guarded: Guarded) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (received, refusal, serving) = Default::default();
-        let server = Self(Arc::new(State { address, received, refusal, serving }));
+        let (received, refusal, mute, serving) = Default::default();
+        let server = Self(Arc::new(State { address, guarded, received, refusal, mute, serving }));
         server.serve(listener);
         server
     }
@@ -71,7 +93,7 @@ impl MailServer {
             let mut sessions = JoinSet::new(); // which end with it
             while let Ok((stream, peer)) = listener.accept().await {
                 let Some(state) = weak.upgrade() else { return };
-                sessions.spawn(session(stream, peer.ip(), state));
+                sessions.spawn(serve(stream, peer.ip(), state));
             }
         });
         *self.0.serving.lock() = Some(serving);
@@ -96,6 +118,15 @@ impl MailServer {
         *self.0.refusal.lock() = Some((code, words.to_owned()));
     }
 
+    /// From now on it takes mails and never says that it did; or says so again.
+    pub fn mute(&self, mute: bool) {
+        self.0.mute.store(mute, Ordering::Relaxed);
+    }
+
+    pub fn port(&self) -> u16 {
+        self.0.address.port()
+    }
+
     pub fn url(&self) -> String {
         format!("smtp://{}", self.0.address)
     }
@@ -117,23 +148,57 @@ impl MailServer {
     }
 }
 
-async fn session(stream: TcpStream, peer: IpAddr, state: Arc<State>) {
+/// One connection. None where the other side, or TLS, is done.
+async fn serve(stream: TcpStream, peer: IpAddr, state: Arc<State>) -> Option<()> {
     let mail = Received { from: String::new(), to: Vec::new(), data: String::new() };
-    let mut session = SessionBuilder::new("mail.test").build(peer, Mailbox { state, mail });
+    let Guarded { tls, start_tls, account } = &state.guarded;
+    let mut builder = SessionBuilder::new("mail.test");
+    if *start_tls {
+        builder.enable_start_tls();
+    }
+    if account.is_some() {
+        builder.enable_auth(AuthMechanism::Plain);
+    }
+    let mut session = builder.build(peer, Mailbox { state: state.clone(), mail });
+    let greeting = session.greeting();
+    let Some(tls) = tls else { return converse(stream, &mut session, Some(greeting), &state).await.map(drop) };
+    if *start_tls {
+        let stream = converse(stream, &mut session, Some(greeting), &state).await?;
+        session.tls_active();
+        return converse(tls.accept(stream).await.ok()?, &mut session, None, &state).await.map(drop);
+    }
+    session.tls_active();
+    converse(tls.accept(stream).await.ok()?, &mut session, Some(greeting), &state).await.map(drop)
+}
+
+/// Answers, line by line, until TLS is to begin.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    session: &mut Session<Mailbox>,
+    mut answer: Option<Response>,
+    state: &State,
+) -> Option<S> {
     let mut stream = BufReader::new(stream);
-    let mut answer = session.greeting();
     loop {
-        if answer.action != Action::NoReply {
+        if let Some(answer) = answer.filter(|answer| answer.action != Action::NoReply) {
             let mut bytes = Vec::new();
             answer.write_to(&mut bytes).unwrap();
-            if stream.write_all(&bytes).await.is_err() || answer.action == Action::Close {
-                return;
+            stream.write_all(&bytes).await.ok()?;
+            stream.flush().await.ok()?;
+            match answer.action {
+                Action::Close => return None,
+                Action::UpgradeTls => return Some(stream.into_inner()),
+                _ => {}
             }
         }
         let mut line = Vec::new();
-        match stream.read_until(b'\n', &mut line).await {
-            Ok(length) if length > 0 => answer = session.process(&line),
-            _ => return,
+        if stream.read_until(b'\n', &mut line).await.ok()? == 0 {
+            return None;
+        }
+        let taken = state.received.lock().len();
+        answer = Some(session.process(&line));
+        while state.mute.load(Ordering::Relaxed) && state.received.lock().len() > taken {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }
@@ -155,6 +220,13 @@ impl Handler for Mailbox {
         }
         self.mail.to.push(to.to_owned());
         mailin::response::OK
+    }
+
+    fn auth_plain(&mut self, _: &str, user: &str, password: &str) -> Response {
+        match &self.state.guarded.account {
+            Some((known, secret)) if known == user && secret == password => mailin::response::AUTH_OK,
+            _ => mailin::response::INVALID_CREDENTIALS,
+        }
     }
 
     fn data(&mut self, bytes: &[u8]) -> std::io::Result<()> {

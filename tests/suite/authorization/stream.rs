@@ -27,7 +27,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// So many calls at once are many for one connection.
-const BURST: usize = 10_000;
+const BURST: usize = 20_000;
 
 /// A stream, from the caller's side.
 struct Talk {
