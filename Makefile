@@ -1,13 +1,13 @@
 # Roster. `make` alone lists what there is.
 
 # Tests, lints and benchmarks build outside the clone, so that they share nothing with a plain `cargo run`.
-test decisions bench clippy: export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roster/target
+test decisions lifecycles races bench clippy: export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roster/target
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format clippy proto decisions bench
+.PHONY: help run test lint format clippy proto decisions lifecycles races bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## serve on the embedded default (ARGS="--listen 127.0.0.1:7500")
 	cargo run -- $(ARGS)
@@ -38,6 +38,12 @@ proto: ## buf lint; and, once there is a release, no breaking change since it
 
 decisions: ## a million random decisions against the reference model
 	ROSTER_DECISIONS=1000000 dev/test --test suite decisions $(ARGS)
+
+lifecycles: ## a hundred thousand random calls against the model of a membership's life
+	ROSTER_LIFECYCLES=50000 dev/test --test suite lifecycles $(ARGS)
+
+races: ## a thousand rounds of every race, 64 callers in each
+	ROSTER_RACES=1000 dev/test --test suite races:: $(ARGS)
 
 bench: ## one table of figures, each against a reference of the same run; the engine alone comes first
 	$(if $(ARGS),,cargo bench --bench engine)

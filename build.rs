@@ -67,15 +67,15 @@ fn scoped(files: &FileDescriptorSet, pool: &DescriptorPool) -> Result<String, Bo
         let repeatable = match text(message, "request_id") {
             Some(_) => format!(
                 "(!self.request_id.is_empty()).then(|| \
-                 crate::idempotency::Repeatable::new({name:?}, &self.request_id, self, credential))"
+                 Repeatable::new(tenant_id, {name:?}, &self.request_id, self, credential))"
             ),
             None => "None".to_owned(),
         };
         code += &format!(
             "impl Scoped for crate::proto::v1::{name} {{
                 fn organization_id(&self) -> Option<&str> {{ {organization} }}
-                fn repeatable(&self, credential: &[u8]) -> Option<crate::idempotency::Repeatable> {{
-                    let _ = credential;
+                fn repeatable(&self, tenant_id: TenantId, credential: &[u8]) -> Option<Repeatable> {{
+                    let _ = (tenant_id, credential);
                     {repeatable}
                 }}
             }}\n"
@@ -83,9 +83,13 @@ fn scoped(files: &FileDescriptorSet, pool: &DescriptorPool) -> Result<String, Bo
     }
     for answer in answers {
         let (name, descriptor) = (messages[answer].name(), pool.get_message_by_name(answer.trim_start_matches('.')));
+        text(messages[answer], "revision").ok_or_else(|| format!("{name}: an answer of a write has a revision"))?;
         let secret = holds_secret(&descriptor.ok_or("no such message")?);
         code += &format!(
-            "impl crate::idempotency::Answer for crate::proto::v1::{name} {{ const SECRET: bool = {secret}; }}\n"
+            "impl Answer for crate::proto::v1::{name} {{
+                const SECRET: bool = {secret};
+                fn revision(&self) -> &str {{ &self.revision }}
+            }}\n"
         );
     }
     Ok(code)

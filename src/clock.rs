@@ -22,6 +22,13 @@ impl Timestamp {
     }
 }
 
+/// As people and JSON write it (RFC 3339, in UTC).
+impl std::fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        prost_types::Timestamp::from(*self).fmt(f)
+    }
+}
+
 impl From<Timestamp> for prost_types::Timestamp {
     fn from(time: Timestamp) -> Self {
         let nanos = i32::try_from(time.0.rem_euclid(1_000_000) * 1_000).expect("below a second");

@@ -17,6 +17,8 @@ pub struct Ctx {
     pub request_id: String,
     /// What the request is known by when it comes again, where it has an id.
     pub repeatable: Option<Repeatable>,
+    /// Whether the caller may do nothing any more but hear the answer to this request again.
+    pub answered_before: bool,
     /// Why, as the caller gave it, or empty.
     pub reason: String,
     /// The W3C trace context of the call, or empty.
@@ -55,7 +57,8 @@ impl Actor {
 impl Ctx {
     /// A call that nobody made over the network: it may do everything.
     pub fn local(tenant_id: TenantId, actor: Actor, now: Timestamp) -> Self {
-        let (request_id, repeatable, reason, trace_parent) = Default::default();
-        Self { tenant_id, actor, authority: Authority::System, now, request_id, repeatable, reason, trace_parent }
+        let (request_id, repeatable, answered_before, reason, trace_parent) = Default::default();
+        let authority = Authority::System;
+        Self { tenant_id, actor, authority, now, request_id, repeatable, answered_before, reason, trace_parent }
     }
 }

@@ -14,10 +14,10 @@ use crate::{
     decision::{Circumstances, Consistency, Index, Needs, Question, allows},
     dns::Dns,
     domains::Lists,
-    error::{Error, Result},
-    events::{self, Stream},
+    error::{Error, Reason, Result},
+    events::{self, Revision, Stream},
     idempotency::{Answer, Repeatable},
-    ids::OrganizationId,
+    ids::{OrganizationId, TenantId},
     mail::Templates,
     organizations,
     proto::v1::CheckReason,
@@ -29,8 +29,9 @@ pub trait Scoped {
     /// The organization, as the request names it; none where it is about no one organization.
     fn organization_id(&self) -> Option<&str>;
 
-    /// Which request it is, where it has a `request_id`; with the credential that it came with.
-    fn repeatable(&self, credential: &[u8]) -> Option<Repeatable>;
+    /// Which request it is, where it has a `request_id`: of a caller of this tenant, with the credential that it came
+    /// with.
+    fn repeatable(&self, tenant_id: TenantId, credential: &[u8]) -> Option<Repeatable>;
 }
 
 include!(concat!(env!("OUT_DIR"), "/scoped.rs"));
@@ -41,7 +42,7 @@ impl<T> Scoped for tonic::Streaming<T> {
         None
     }
 
-    fn repeatable(&self, _: &[u8]) -> Option<Repeatable> {
+    fn repeatable(&self, _: TenantId, _: &[u8]) -> Option<Repeatable> {
         None
     }
 }
@@ -92,9 +93,22 @@ impl Service {
         let trace_parent = request.metadata().get("traceparent").and_then(|text| text.to_str().ok());
         ctx.trace_parent = trace_parent.filter(|text| text.len() <= TRACE_PARENT_MAX).unwrap_or_default().to_owned();
         let credential = request.metadata().get("authorization").map(MetadataValue::as_encoded_bytes);
-        ctx.repeatable = request.get_ref().repeatable(credential.unwrap_or_default());
-        ctx.authority = self.authority(&caller, organization_id, ctx.now).await?;
+        ctx.repeatable = request.get_ref().repeatable(caller.tenant_id, credential.unwrap_or_default());
+        ctx.authority = match self.authority(&caller, organization_id, ctx.now).await {
+            Ok(authority) => authority,
+            Err(refusal) => self.heard_again(&caller, &mut ctx, refusal).await?,
+        };
         Ok((ctx, request.into_inner()))
+    }
+
+    /// A user whose own request took their right to it, such as by handing over what they owned, hears its answer again.
+    async fn heard_again(&self, caller: &Caller, ctx: &mut Ctx, refusal: Error) -> Result<Authority> {
+        let (Who::User(user_id, _), Some(request)) = (&caller.who, &ctx.repeatable) else { return Err(refusal) };
+        if !request.was_answered(ctx, &mut self.db.snapshot().await?).await? {
+            return Err(refusal);
+        }
+        ctx.answered_before = true;
+        Ok(Authority::Oneself(*user_id))
     }
 
     /// By what right a caller calls: a service by its scopes, which were looked at before; a user by their membership in
@@ -181,9 +195,19 @@ async fn once<T, A: Answer>(
     answer: &impl Fn(T, String) -> A,
 ) -> Result<A> {
     if let Some(request) = &ctx.repeatable
-        && let Some(answer) = request.recall(ctx, tx).await?
+        && let Some(answer) = request.recall::<A>(ctx, tx).await?
     {
+        // Whoever did it may have been another replica, or this one, which never heard that it was committed.
+        if let Ok(revision) = Revision::decode(answer.revision(), ctx.tenant_id) {
+            tx.ledger.reached_by(&revision);
+        }
         return Ok(answer);
+    }
+    if ctx.answered_before {
+        return Err(Error::new(
+            Reason::IdempotencyAnswerGone,
+            "the request was done, and its answer is forgotten by now",
+        ));
     }
     let done = operation(ctx, tx).await?;
     if tx.ledger.tenant_sequence(ctx.tenant_id).is_none() {

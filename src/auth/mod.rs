@@ -23,6 +23,7 @@ use crate::{
     db::Db,
     error::{Error, Reason, Result},
     events::Record,
+    fields::Email,
     ids::{TenantId, UserId},
     proto::v1 as pb,
     users::Identity,
@@ -57,6 +58,14 @@ impl Who {
             Self::Key(key) => key.scopes.clone(),
             Self::Service(token) => token.scopes.clone().unwrap_or_default(),
             Self::User(..) => Scopes::default(),
+        }
+    }
+
+    /// The address that a user's token says is verified.
+    pub fn verified_email(&self) -> Option<&Email> {
+        match self {
+            Self::User(_, token) => token.verified_email.as_ref(),
+            Self::Key(_) | Self::Service(_) => None,
         }
     }
 

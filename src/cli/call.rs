@@ -1,5 +1,7 @@
 //! `roster call`: any method of a running service, in JSON.
 
+use std::io::Write as _;
+
 use tonic::{Status, transport::Endpoint};
 use tonic_types::StatusExt as _;
 
@@ -31,7 +33,7 @@ pub async fn run(config: &Config, call: Call) -> Result<u8, Failure> {
     let pool = dynamic::contract()?;
     let Some(name) = &call.method else {
         pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()).for_each(|method| {
-            println!("{}/{}", method.parent_service().name(), method.name());
+            say(&format!("{}/{}", method.parent_service().name(), method.name()));
         });
         return Ok(0);
     };
@@ -73,12 +75,15 @@ async fn stream(
 
 fn print(answer: &prost_reflect::DynamicMessage, pretty: bool) -> Result<(), Status> {
     let json = dynamic::to_json(answer).map_err(|error| Status::internal(error.to_string()))?;
-    if pretty {
-        println!("{json:#}")
-    } else {
-        println!("{json}")
-    }
+    say(&if pretty { format!("{json:#}") } else { json.to_string() });
     Ok(())
+}
+
+/// Prints a line. Whoever reads may have read enough, as in `roster call … | head`: then all is said.
+fn say(line: &str) {
+    if writeln!(std::io::stdout().lock(), "{line}").is_err() {
+        std::process::exit(0);
+    }
 }
 
 /// Tells an error with all its details.

@@ -12,7 +12,7 @@ pub mod wake;
 use std::{path::PathBuf, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, Executor as _, PgPool, SqlitePool,
+    ConnectOptions as _, Connection as _, Executor as _, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -56,6 +56,8 @@ pub enum Db {
 
 /// How often a transaction that lost against others is tried again.
 const ATTEMPTS_MAX: u32 = 10;
+/// How long a connection that is given back may take to be free again; then it is closed.
+const RELEASE_MAX: Duration = Duration::from_secs(3);
 
 impl Db {
     /// Opens the database; its folder is made where it is missing.
@@ -92,6 +94,13 @@ impl Db {
                     // A process that is frozen or cut off must not keep its locks: they would stop the whole log.
                     let limits = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s'";
                     connection.execute(limits).await.map(drop)
+                })
+            })
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // The pool waits for a rollback's end as long as it takes: for good, where nothing comes through.
+                    let rolled_back = tokio::time::timeout(RELEASE_MAX, connection.ping()).await;
+                    rolled_back.map_err(|_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))?.map(|()| true)
                 })
             })
             .connect_with(options.application_name("roster").disable_statement_logging())

@@ -48,7 +48,7 @@ pub async fn confirm(
             return Err(Error::illegal_transition("a domain", before.status.name(), "VERIFIED"));
         }
     }
-    said.ok_or_else(|| Error::new(Reason::Conflict, "the domain was claimed meanwhile"))?.ensure_proves(&before)?;
+    said.ok_or_else(|| Error::new(Reason::DnsFailure, "nobody was asked: try again"))?.ensure_proves(&before)?;
     let after = Domain {
         status: Status::Verified,
         verified_at: Some(ctx.now),
@@ -86,7 +86,7 @@ impl Said {
             return Ok(());
         }
         if self.challenge != domain.challenge {
-            return Err(Error::new(Reason::Conflict, "the proof was begun anew meanwhile"));
+            return Err(Error::new(Reason::DnsOtherValue, "the proof was begun anew meanwhile"));
         }
         let name = domain.record_name();
         let (reason, message) = match &self.txt {
@@ -161,9 +161,11 @@ impl Checker {
         for (domain, said) in due.iter().zip(asked) {
             let now = self.clock.now();
             let (id, place) = (domain.id, (domain.tenant_id, domain.organization_id));
-            let ((), ledger) = self.db.write(async move |tx| settle(tx, now, place, id, &said).await).await?;
-            if !ledger.events().is_empty() {
-                self.wake.committed();
+            // One that cannot be settled keeps nobody else waiting.
+            match self.db.write(async move |tx| settle(tx, now, place, id, &said).await).await {
+                Ok(((), ledger)) if !ledger.events().is_empty() => self.wake.committed(),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(domain_id = %id, %error, "a domain was not checked, trying again later"),
             }
         }
         Ok(())

@@ -8,6 +8,7 @@ mod check;
 mod join;
 mod lists;
 mod name;
+mod resolve;
 mod rpc;
 mod store;
 mod wire;
@@ -16,9 +17,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 pub use auto_join::{AutoJoin, Mode, update};
 pub use check::{Checker, Overdue, confirm, fail, overdue};
-pub use join::{Arrival, Decision, Joined, Outcome, Why, join, resolve};
+pub use join::{Arrival, Joined, join};
 pub use lists::{Lists, Public};
 pub use name::normalized;
+pub use resolve::{AutoJoinDecision, Why, resolve};
 
 use crate::{
     clock::Timestamp,

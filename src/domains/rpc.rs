@@ -101,7 +101,9 @@ impl DomainService for Service {
         let tenant_id = ctx.tenant_id;
         // Before the transaction: nobody waits for the domain name system under a lock. Where there is no such domain, the
         // transaction says so, unless it is a request that was answered before.
-        let said = match domains::get(&mut self.db.snapshot().await?, tenant_id, id, domain_id).await {
+        // Nor does a look at the database last as long as the answer: the statement ends with its transaction.
+        let found = domains::get(&mut self.db.snapshot().await?, tenant_id, id, domain_id).await;
+        let said = match found {
             Ok(domain) => Some(Said::about(&self.dns, &domain).await),
             Err(_) => None,
         };

@@ -1,6 +1,6 @@
 //! Domains in the contract: in answers and in events.
 
-use super::{AutoJoin, Decision, Domain, Mode, Outcome, Status, Why, auto_join::LeftOut};
+use super::{AutoJoin, AutoJoinDecision, Domain, Mode, Status, Why, auto_join::LeftOut};
 use crate::{
     etag,
     events::{Change, changed, created, ended},
@@ -75,11 +75,11 @@ impl From<AutoJoinMode> for Mode {
     }
 }
 
-impl From<&Decision> for pb::AutoJoinDecision {
-    fn from(decision: &Decision) -> Self {
+impl From<&AutoJoinDecision> for pb::AutoJoinDecision {
+    fn from(decision: &AutoJoinDecision) -> Self {
         let domain = decision.domain.as_ref();
         Self {
-            outcome: AutoJoinOutcome::from(decision.outcome).into(),
+            outcome: AutoJoinOutcome::from(decision.outcome()).into(),
             reason: AutoJoinReason::from(decision.why).into(),
             domain: domain.map(|domain| domain.name.clone()).unwrap_or_default(),
             domain_id: domain.map(|domain| domain.id.to_string()).unwrap_or_default(),
@@ -89,13 +89,13 @@ impl From<&Decision> for pb::AutoJoinDecision {
     }
 }
 
-impl From<Outcome> for AutoJoinOutcome {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::None => Self::None,
-            Outcome::Suggest => Self::Suggest,
-            Outcome::Invite => Self::Invite,
-            Outcome::Join => Self::Join,
+impl From<Mode> for AutoJoinOutcome {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Off => Self::None,
+            Mode::Suggest => Self::Suggest,
+            Mode::Invite => Self::Invite,
+            Mode::Join => Self::Join,
         }
     }
 }

@@ -19,6 +19,14 @@ impl Ledger {
         *head = sequence.max(*head);
     }
 
+    /// Notes that the streams had come as far as a revision says.
+    pub fn reached_by(&mut self, revision: &Revision) {
+        self.reached(Stream::Tenant(revision.tenant_id), revision.tenant_sequence);
+        if let Some((id, sequence)) = revision.organization {
+            self.reached(Stream::Organization(id), sequence);
+        }
+    }
+
     pub(super) fn appended(&mut self, event: Arc<pb::Event>) {
         self.events.push(event);
     }

@@ -6,7 +6,7 @@
 
 mod store;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use prost::Message;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -18,18 +18,21 @@ use crate::{
     context::Ctx,
     db::Tx,
     error::{Error, Reason, Result},
-    ids::TenantId,
+    ids::{TenantId, UserId},
 };
 
 /// For how long the same request returns its first answer.
 pub const WINDOW: Duration = Duration::from_hours(24);
 
-/// How many answers are looked through at once: one may be large.
-const FORGET_BATCH: i64 = 100;
+/// How the id of a user begins, and how many characters it has (<https://github.com/jetify-com/typeid>).
+const USER: &[u8] = b"user_";
+const USER_LENGTH: usize = USER.len() + 26;
 
 /// What a request is known by when it comes again.
 #[derive(Clone)]
 pub struct Repeatable {
+    /// Whose its caller is: not always what it is about, which may be a tenant that it makes.
+    tenant_id: TenantId,
     /// Which request it is, of its caller's.
     request_id: String,
     /// Its type and all that it says.
@@ -48,22 +51,25 @@ impl std::fmt::Debug for Repeatable {
 pub trait Answer: Message + Default {
     /// Whether it holds a secret (`debug_redact` in the contract), which is stored only sealed.
     const SECRET: bool;
+
+    /// How far the log had come.
+    fn revision(&self) -> &str;
 }
 
 impl Repeatable {
-    /// A request of this type, with the credential that it came with.
-    pub fn new(name: &str, request_id: &str, request: &impl Message, credential: &[u8]) -> Self {
+    /// A request of this type by a caller of this tenant, with the credential that it came with.
+    pub fn new(tenant_id: TenantId, name: &str, request_id: &str, request: &impl Message, credential: &[u8]) -> Self {
         let digest = Sha256::new().chain_update(name).chain_update([0]).chain_update(request.encode_to_vec());
         let digest: [u8; 32] = digest.finalize().into();
         let seal = Sha256::new().chain_update(b"roster answer\0").chain_update(digest).chain_update(credential);
-        Self { request_id: request_id.to_owned(), digest, seal: seal.finalize().into() }
+        Self { tenant_id, request_id: request_id.to_owned(), digest, seal: seal.finalize().into() }
     }
 
     /// The answer that was given before, if any. Where there is none the id is taken by this transaction. Fails with
     /// `IDEMPOTENCY_KEY_REUSED`, `IDEMPOTENCY_ANSWER_GONE`.
     pub async fn recall<A: Answer>(&self, ctx: &Ctx, tx: &mut Tx) -> Result<Option<A>> {
         let caller = caller(ctx);
-        let key = self.key_of(ctx, &caller);
+        let key = self.key_of(&caller);
         if store::take(tx, key, &self.digest, ctx.now, ctx.now.minus(WINDOW)).await? {
             return Ok(None);
         }
@@ -75,14 +81,22 @@ impl Repeatable {
         self.open(answer).map(Some)
     }
 
-    /// Keeps the answer, for whoever comes with the same id.
-    pub async fn keep<A: Answer>(&self, ctx: &Ctx, tx: &mut Tx, answer: &A) -> Result<()> {
-        let bytes = if A::SECRET { self.sealed(answer)? } else { answer.encode_to_vec() };
-        store::keep(tx, self.key_of(ctx, &caller(ctx)), bytes).await
+    /// Whether this very request was answered before.
+    pub async fn was_answered(&self, ctx: &Ctx, tx: &mut Tx) -> Result<bool> {
+        let asked = store::find(tx, self.key_of(&caller(ctx)), ctx.now.minus(WINDOW)).await?;
+        Ok(asked.is_some_and(|(digest, answer)| digest == self.digest && answer.is_some()))
     }
 
-    fn key_of<'a>(&'a self, ctx: &Ctx, caller: &'a str) -> Key<'a> {
-        Key { tenant_id: ctx.tenant_id, caller, request_id: &self.request_id }
+    /// Keeps the answer, for whoever comes with the same id.
+    pub async fn keep<A: Answer>(&self, ctx: &Ctx, tx: &mut Tx, answer: &A) -> Result<()> {
+        let plain = answer.encode_to_vec();
+        let user_ids = user_ids(&plain);
+        let bytes = if A::SECRET { self.sealed(plain)? } else { plain };
+        store::keep(tx, self.key_of(&caller(ctx)), bytes, &user_ids).await
+    }
+
+    fn key_of<'a>(&'a self, caller: &'a str) -> Key<'a> {
+        Key { tenant_id: self.tenant_id, caller, request_id: &self.request_id }
     }
 
     fn open<A: Answer>(&self, stored: Option<Vec<u8>>) -> Result<A> {
@@ -103,10 +117,9 @@ impl Repeatable {
         A::decode(bytes.as_slice()).map_err(Error::internal)
     }
 
-    fn sealed<A: Answer>(&self, answer: &A) -> Result<Vec<u8>> {
+    fn sealed(&self, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(Error::internal)?;
-        let mut bytes = answer.encode_to_vec();
         let sealed = self.key().seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut bytes);
         sealed.map_err(|_| Error::internal("an answer was not sealed"))?;
         Ok([&nonce, bytes.as_slice()].concat())
@@ -127,19 +140,28 @@ pub async fn sweep(tx: &mut Tx, now: Timestamp, at_most: i64) -> Result<u64> {
     store::forget(tx, now.minus(WINDOW), at_most).await
 }
 
-/// Takes away the answers that hold any of these texts, such as an address: they cannot be given again.
-pub async fn forget_answers(tx: &mut Tx, tenant_id: TenantId, texts: &[String]) -> Result<()> {
-    let holds = |answer: &[u8], text: &String| answer.windows(text.len()).any(|part| part == text.as_bytes());
-    let mut last = (String::new(), String::new());
-    loop {
-        let after = Key { tenant_id, caller: &last.0, request_id: &last.1 };
-        let stored = store::answers_after(tx, after, FORGET_BATCH).await?;
-        for (caller, request_id, answer) in &stored {
-            if texts.iter().filter(|text| !text.is_empty()).any(|text| holds(answer, text)) {
-                store::empty(tx, Key { tenant_id, caller, request_id }).await?;
-            }
-        }
-        let Some((caller, request_id, _)) = stored.into_iter().next_back() else { return Ok(()) };
-        last = (caller, request_id);
+/// Takes away the answers that name a user: they cannot be given again. Whatever shows a person names their id.
+pub async fn forget_answers(tx: &mut Tx, tenant_id: TenantId, user_id: UserId) -> Result<()> {
+    store::empty_answers(tx, tenant_id, &user_id.to_string()).await
+}
+
+/// The users whom an answer names: kept beside it, for it may be sealed.
+fn user_ids(answer: &[u8]) -> String {
+    let is_id = |part: &&[u8]| part.starts_with(USER) && part[USER.len()..].iter().all(u8::is_ascii_alphanumeric);
+    let named = answer.windows(USER_LENGTH).filter(is_id);
+    let named: BTreeSet<_> = named.filter_map(|part| std::str::from_utf8(part).ok()).collect();
+    named.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_names_its_users() {
+        let [ada, bo] = [UserId::generate().to_string(), UserId::generate().to_string()];
+        let answer = format!("\u{1}{ada}\u{2}user_short {bo}{ada}");
+        assert_eq!(user_ids(answer.as_bytes()), format!("{ada} {bo}"));
+        assert_eq!(user_ids(b"nobody, user_"), "");
     }
 }

@@ -32,24 +32,25 @@ pub async fn get(tx: &mut Tx, key: Key<'_>) -> Result<(Vec<u8>, Option<Vec<u8>>)
     tx.fetch_one(sql, args![key.tenant_id, key.caller, key.request_id]).await
 }
 
-/// Keeps an answer.
-pub async fn keep(tx: &mut Tx, key: Key<'_>, answer: Vec<u8>) -> Result<()> {
-    let sql = "UPDATE requests SET answer = $4 WHERE tenant_id = $1 AND caller = $2 AND request_id = $3";
-    tx.execute(sql, args![key.tenant_id, key.caller, key.request_id, answer]).await.map(drop)
+/// [`get`], where there is something that was not to be forgotten by then.
+pub async fn find(tx: &mut Tx, key: Key<'_>, forgotten: Timestamp) -> Result<Option<(Vec<u8>, Option<Vec<u8>>)>> {
+    let sql = "SELECT digest, answer FROM requests WHERE tenant_id = $1 AND caller = $2 AND request_id = $3
+        AND created_at > $4";
+    tx.fetch_optional(sql, args![key.tenant_id, key.caller, key.request_id, forgotten]).await
 }
 
-/// Takes an answer away.
-pub async fn empty(tx: &mut Tx, key: Key<'_>) -> Result<()> {
-    let sql = "UPDATE requests SET answer = NULL WHERE tenant_id = $1 AND caller = $2 AND request_id = $3";
-    tx.execute(sql, args![key.tenant_id, key.caller, key.request_id]).await.map(drop)
+/// Keeps an answer, and whom it names.
+pub async fn keep(tx: &mut Tx, key: Key<'_>, answer: Vec<u8>, user_ids: &str) -> Result<()> {
+    let sql = "UPDATE requests SET answer = $4, user_ids = $5
+        WHERE tenant_id = $1 AND caller = $2 AND request_id = $3";
+    tx.execute(sql, args![key.tenant_id, key.caller, key.request_id, answer, user_ids]).await.map(drop)
 }
 
-/// Callers, ids and answers of a tenant after this one, at most so many.
-pub async fn answers_after(tx: &mut Tx, key: Key<'_>, at_most: i64) -> Result<Vec<(String, String, Vec<u8>)>> {
-    let sql = "SELECT caller, request_id, answer FROM requests
-        WHERE tenant_id = $1 AND answer IS NOT NULL AND (caller, request_id) > ($2, $3)
-        ORDER BY caller, request_id LIMIT $4";
-    tx.fetch_all(sql, args![key.tenant_id, key.caller, key.request_id, at_most]).await
+/// Takes away the answers that name a user.
+pub async fn empty_answers(tx: &mut Tx, tenant: TenantId, user_id: &str) -> Result<()> {
+    let sql = "UPDATE requests SET answer = NULL, user_ids = ''
+        WHERE tenant_id = $1 AND user_ids LIKE '%' || $2 || '%'";
+    tx.execute(sql, args![tenant, user_id]).await.map(drop)
 }
 
 /// Forgets what was asked up to then; answers how many, at most so many.

@@ -45,21 +45,20 @@ pub struct Accepted {
 /// Accepts an invitation: of many at once, one does.
 pub async fn accept(ctx: &Ctx, tx: &mut Tx, input: &Accept) -> Result<Accepted> {
     let (before, organization) = preview::lock(ctx, tx, &input.token).await?;
-    ensure_address(ctx, tx, &before, &input.accepter).await?;
     let (user, created) = accepter(ctx, tx, &input.accepter).await?;
-    if user.status == users::Status::Suspended {
-        return Err(Error::new(Reason::UserSuspended, "the user is suspended").with("user_id", user.id));
-    }
-    // First: what ends or activates a membership looks for its pending invitation.
+    ensure_address(tx, &before, &user.email_key, &input.accepter).await?;
+    users::ensure_not_suspended(&user)?;
+    // First: what ends a membership takes back the invitation that is pending for it.
     let mut after = end::settle(ctx, tx, &before, Status::Accepted).await?;
     let invited = memberships::get(tx, ctx.tenant_id, before.organization_id, before.membership_id).await?;
     let (membership, follows) = if user.id == before.user_id {
         memberships::activate(ctx, tx, &organization, &invited, &input.authenticated_via).await?
     } else {
-        in_their_place(ctx, tx, &before, &invited, &user, &input.authenticated_via).await?
+        let theirs = in_their_place(ctx, tx, &before, &invited, &user, &input.authenticated_via).await?;
+        (after.user_id, after.membership_id) = (user.id, theirs.0.id);
+        store::update(tx, &after).await?;
+        theirs
     };
-    (after.user_id, after.membership_id) = (user.id, membership.id);
-    store::update(tx, &after).await?;
     let mut changes = vec![wire::ended(&before, &after)];
     changes.extend(created.into_iter().chain(follows).map(Change::cascaded));
     events::append(ctx, tx, changes).await?;
@@ -79,6 +78,7 @@ async fn in_their_place(
     if let Some(present) = memberships::find_present(tx, ctx.tenant_id, invitation.organization_id, user.id).await? {
         return Err(memberships::already(&present));
     }
+    place.ensure_not_over(ctx.now)?;
     let member = NewMember {
         person: Person::User(user.id),
         origin: Origin { source: Source::Invitation, reference: invitation.id.to_string() },
@@ -104,26 +104,25 @@ async fn accepter(ctx: &Ctx, tx: &mut Tx, accepter: &Accepter) -> Result<(User, 
     }
 }
 
-/// Fails with `INVITATION_ADDRESS_MISMATCH` where the invitation is for another address, with `ADDRESS_NOT_VERIFIED`
-/// where nobody says that the address is the accepter's.
-async fn ensure_address(ctx: &Ctx, tx: &mut Tx, invitation: &Invitation, accepter: &Accepter) -> Result<()> {
-    let key = match accepter {
-        Accepter::Oneself(id, _) | Accepter::Named(Person::User(id), _) => {
-            users::hold(tx, ctx.tenant_id, *id).await?.email_key
-        }
-        Accepter::Named(Person::Email(email), _) => email.key.clone(),
-    };
-    if key != invitation.email_key && !is_colleague(tx, invitation, &key).await? {
-        return Err(Error::new(Reason::InvitationAddressMismatch, "the invitation is for another address"));
+/// Fails with `INVITATION_ADDRESS_MISMATCH` where the invitation is for another address than the accepter's, with
+/// `ADDRESS_NOT_VERIFIED` where nobody says that it is theirs.
+async fn ensure_address(tx: &mut Tx, invitation: &Invitation, key: &str, accepter: &Accepter) -> Result<()> {
+    if key != invitation.email_key && !is_colleague(tx, invitation, key).await? {
+        return Err(another_address());
     }
     let verified = match accepter {
         Accepter::Oneself(_, address) => address.as_ref().is_some_and(|address| address.key == key),
         Accepter::Named(_, verified) => *verified,
     };
-    if verified {
-        return Ok(());
-    }
-    Err(Error::new(Reason::AddressNotVerified, "nobody says that the accepter has proven the address to be theirs"))
+    if verified { Ok(()) } else { Err(not_verified()) }
+}
+
+pub(super) fn another_address() -> Error {
+    Error::new(Reason::InvitationAddressMismatch, "the invitation is for another address")
+}
+
+pub(super) fn not_verified() -> Error {
+    Error::new(Reason::AddressNotVerified, "nobody says that the accepter has proven the address to be theirs")
 }
 
 /// Whether the invitation is also for this address: of the same domain, which the organization has verified.

@@ -13,8 +13,7 @@ use crate::{
     ids::{InvitationId, OrganizationId, UserId},
     memberships::{self, Membership, NewMember, Origin, Person, Source, Standing},
     organizations::{self, Organization},
-    roles, teams,
-    users::{self, User},
+    roles, teams, users,
 };
 
 /// How many tokens of each kind an invitation keeps: its callers' and its mails', replaced ones among them.
@@ -102,43 +101,21 @@ pub async fn create_all(
     let default = [roles::default_of(tx, &organization).await?];
     let mut changes = Vec::new();
     let mut outcomes: Vec<_> = inputs.iter().map(|_| None).collect();
-    // Users are locked as they come: in one order, or two calls with the same people would wait for each other.
-    let mut order: Vec<usize> = (0..inputs.len()).collect();
-    order.sort_by_cached_key(|index| inputs[*index].as_ref().ok().map(|input| input.member.person.key()));
-    for index in order {
+    let persons: Vec<_> = inputs.iter().map(|input| input.as_ref().ok().map(|input| &input.member.person)).collect();
+    for index in memberships::in_lock_order(tx, ctx.tenant_id, &persons).await? {
         let outcome = match &inputs[index] {
             Ok(input) => invite(ctx, tx, &organization, input, &default).await,
             Err(error) => Err(Error::new(error.reason(), error.message().to_owned())),
         };
-        outcomes[index] = Some(match outcome {
-            Ok(mut created) => {
-                // None of them follows from the first entry alone.
-                let plain = |change| Change { cascaded: false, ..change };
-                changes.extend(created.changes.drain(..).map(plain));
-                Ok(created)
-            }
-            Err(error) if is_of_the_entry(error.reason()) => Err((error.reason(), error.message().to_owned())),
-            Err(error) => return Err(error),
-        });
+        outcomes[index] = Some(memberships::outcome(outcome)?.map(|mut created| {
+            // None of them follows from the first entry alone.
+            let plain = |change| Change { cascaded: false, ..change };
+            changes.extend(created.changes.drain(..).map(plain));
+            created
+        }));
     }
     events::append(ctx, tx, changes).await?;
     Ok(outcomes.into_iter().flatten().collect())
-}
-
-/// Whether an error is one entry's own: found by a look before anything of the entry was written.
-fn is_of_the_entry(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::InvalidRequest
-            | Reason::UserNotFound
-            | Reason::RoleNotFound
-            | Reason::TeamNotFound
-            | Reason::AlreadyMember
-            | Reason::InvitationPending
-            | Reason::MembershipSuspended
-            | Reason::UserSuspended
-            | Reason::MissingPermission
-    )
 }
 
 /// Invites a person to a locked organization; `default` is for those who are promised no role by name. Everything that
@@ -174,6 +151,7 @@ pub async fn invite(
         roles: Json(slugs.to_vec()),
         team_ids: Json(member.teams.iter().map(ToString::to_string).collect()),
         user_id: added.membership.user_id,
+        invited_user_id: added.membership.user_id,
         membership_id: added.membership.id,
         inviter_user_id,
         message: terms.message.clone(),
@@ -217,7 +195,11 @@ pub(super) async fn issue(ctx: &Ctx, tx: &mut Tx, invitation: &Invitation) -> Re
 
 /// Keeps the hash of a token.
 pub(super) async fn keep(ctx: &Ctx, tx: &mut Tx, invitation: &Invitation, token: &Token, mailed: bool) -> Result<()> {
-    store::insert_token(tx, invitation, token.hash(), mailed, ctx.now).await?;
+    store::insert_token(tx, invitation, token.hash(), mailed, ctx.now).await
+}
+
+/// Forgets the oldest of many tokens.
+pub(super) async fn prune(tx: &mut Tx, invitation: &Invitation, mailed: bool) -> Result<()> {
     store::prune_tokens(tx, invitation, mailed, TOKENS_MAX).await
 }
 
@@ -267,7 +249,7 @@ pub(super) async fn ensure_invitable(
     if let Some(there) = &over {
         ensure_over(ctx, there)?;
     }
-    let Some(user) = user_with(ctx, tx, email_key).await? else { return Ok(over) };
+    let Some(user) = users::find_by_email(tx, ctx.tenant_id, email_key).await? else { return Ok(over) };
     if user.status == users::Status::Suspended {
         return Err(Error::new(Reason::UserSuspended, "the user is suspended").with("user_id", user.id));
     }
@@ -296,14 +278,4 @@ fn ensure_over(ctx: &Ctx, there: &Invitation) -> Result<()> {
     }
     let message = "an invitation for the address is pending: resend that, or revoke it first";
     Err(Error::new(Reason::InvitationPending, message).with("invitation_id", there.id))
-}
-
-/// The user with this address, if there is one.
-async fn user_with(ctx: &Ctx, tx: &mut Tx, email_key: &str) -> Result<Option<User>> {
-    let email = Email { original: String::new(), key: email_key.to_owned() };
-    match users::lookup(tx, ctx.tenant_id, &users::Key::Email(email)).await {
-        Ok(user) => Ok(Some(user)),
-        Err(error) if error.reason() == Reason::UserNotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }

@@ -1,13 +1,14 @@
 //! The ends of an invitation other than its acceptance, each of which ends its membership too.
 
-use super::{Invitation, MailStatus, Status, Token, find, preview, store, wire};
+use super::{Invitation, MailStatus, Status, Token, accept, find, preview, resend::promised, store, wire};
 use crate::{
     authority::Authority,
     clock::Timestamp,
     context::Ctx,
-    db::{FromRow, Tx},
+    db::{FromRow, Json, Tx},
     error::{Error, Reason, Result},
     events::{self, Change},
+    fields::Email,
     ids::{InvitationId, OrganizationId, TenantId},
     memberships::{self, Membership},
     organizations, users,
@@ -44,8 +45,9 @@ pub async fn decline(ctx: &Ctx, tx: &mut Tx, token: &Token) -> Result<Invitation
     let before = preview::lock(ctx, tx, token).await?.0;
     if let Authority::Oneself(user_id) = ctx.authority {
         let user = users::get(tx, ctx.tenant_id, user_id).await?;
+        users::ensure_not_suspended(&user)?;
         if user.email_key != before.email_key {
-            return Err(Error::new(Reason::InvitationAddressMismatch, "the invitation is for another address"));
+            return Err(accept::another_address());
         }
     }
     let (after, changes) = end(ctx, tx, &before, Status::Declined).await?;
@@ -71,26 +73,37 @@ pub async fn expire(ctx: &Ctx, tx: &mut Tx, due: Due) -> Result<()> {
 
 /// What became of the invitation of a membership that ended by something else: it is taken back.
 pub async fn revoked_with(ctx: &Ctx, tx: &mut Tx, membership: &Membership) -> Result<Option<Change>> {
-    settle_with(ctx, tx, membership, Status::Revoked).await
-}
-
-/// What became of the invitation of a membership whose user came without its token: it is accepted by that. Fails with
-/// `INVITATION_EXPIRED` where its end is over.
-pub async fn accepted_with(ctx: &Ctx, tx: &mut Tx, membership: &Membership) -> Result<Option<Change>> {
-    let Membership { tenant_id, organization_id, id, .. } = *membership;
-    let pending = store::pending_of_membership(tx, tenant_id, organization_id, id).await?;
-    if pending.is_some_and(|pending| pending.status_at(ctx.now) == Status::Expired) {
-        return Err(Error::new(Reason::InvitationExpired, "the end of the invitation is over"));
-    }
-    settle_with(ctx, tx, membership, Status::Accepted).await
-}
-
-async fn settle_with(ctx: &Ctx, tx: &mut Tx, membership: &Membership, status: Status) -> Result<Option<Change>> {
     let Membership { tenant_id, organization_id, id, .. } = *membership;
     let Some(before) = store::pending_of_membership(tx, tenant_id, organization_id, id).await? else {
         return Ok(None);
     };
-    let after = settle(ctx, tx, &before, status).await?;
+    let after = settle(ctx, tx, &before, Status::Revoked).await?;
+    Ok(Some(wire::ended(&before, &after).cascaded()))
+}
+
+/// What became of the invitation of a membership whose user came without its token: it is accepted by that. Fails with
+/// `INVITATION_EXPIRED` where its end is over; and for a user who comes by themself with `ADDRESS_NOT_VERIFIED`,
+/// `INVITATION_ADDRESS_MISMATCH` where the address that they have proven is not the invited one.
+pub async fn accepted_with(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    membership: &Membership,
+    verified: Option<&Email>,
+) -> Result<Option<Change>> {
+    let Membership { tenant_id, organization_id, id, .. } = *membership;
+    let Some(before) = store::pending_of_membership(tx, tenant_id, organization_id, id).await? else {
+        return Ok(None);
+    };
+    if before.status_at(ctx.now) == Status::Expired {
+        return Err(Error::new(Reason::InvitationExpired, "the end of the invitation is over"));
+    }
+    if let Authority::Oneself(_) = ctx.authority {
+        let verified = verified.ok_or_else(accept::not_verified)?;
+        if verified.key != before.email_key {
+            return Err(accept::another_address());
+        }
+    }
+    let after = settle(ctx, tx, &before, Status::Accepted).await?;
     Ok(Some(wire::ended(&before, &after).cascaded()))
 }
 
@@ -111,10 +124,14 @@ pub(super) async fn end(
     Ok((after, changes))
 }
 
-/// Ends a pending invitation alone; a mail that is due for it is not sent any more.
+/// Ends a pending invitation alone; a mail that is due for it is not sent any more. What was promised is what the
+/// membership had last: that is what an accepted one gave, and what an expired one gives when it is sent again.
 pub(super) async fn settle(ctx: &Ctx, tx: &mut Tx, before: &Invitation, status: Status) -> Result<Invitation> {
     let mail_status = if before.mail_status == MailStatus::Pending { MailStatus::None } else { before.mail_status };
+    let (roles, teams) = promised(tx, before).await?;
     let after = Invitation {
+        roles: Json(roles),
+        team_ids: Json(teams.iter().map(ToString::to_string).collect()),
         status,
         status_reason: ctx.reason.clone(),
         mail_status,

@@ -1,7 +1,13 @@
 //! The mails of invitations: due, made, sent or given up. What is queued is only that one is due; its token is made when
 //! it is sent, and is good before the mail is out.
 
-use super::{Invitation, MailStatus, Status, Token, create::keep, find, preview::inviter_name, store, wire};
+use super::{
+    Invitation, MailStatus, Status, Token,
+    create::{keep, prune},
+    find,
+    preview::inviter_name,
+    store, wire,
+};
 use crate::{
     clock::Timestamp,
     context::Ctx,
@@ -70,6 +76,7 @@ pub async fn prepare_mail(ctx: &Ctx, tx: &mut Tx, mail: &DueMail, again_at: Time
     }
     let token = Token::generate()?;
     keep(ctx, tx, &invitation, &token, true).await?;
+    prune(tx, &invitation, true).await?;
     let inviter_name = inviter_name(tx, &invitation).await?;
     let person_name = users::get(tx, ctx.tenant_id, invitation.user_id).await?.display_name;
     Ok(Some(Parcel { invitation, organization, inviter_name, person_name, token }))

@@ -63,6 +63,8 @@ pub struct Invitation {
     pub team_ids: Json<Vec<String>>,
     /// Whom it is for.
     pub user_id: UserId,
+    /// Who was invited: whose address, message and metadata these are.
+    pub invited_user_id: UserId,
     /// The membership that goes with it.
     pub membership_id: MembershipId,
     /// Who invited, where that is a user.

@@ -2,6 +2,7 @@
 
 use super::{Invitation, Status, Token, ensure_open, not_found, store};
 use crate::{
+    authority::Authority,
     context::Ctx,
     db::Tx,
     error::{Error, Reason, Result},
@@ -22,11 +23,20 @@ pub struct Preview {
 
 /// What the holder of a token is invited to. Looking changes nothing.
 pub async fn preview(ctx: &Ctx, tx: &mut Tx, token: &Token) -> Result<Preview> {
+    ensure_not_suspended(ctx, tx).await?;
     let invitation = find(ctx, tx, token).await?;
     let organization = organizations::get(tx, ctx.tenant_id, invitation.organization_id).await?;
     ensure_open(&organization)?;
     let inviter_name = inviter_name(tx, &invitation).await?;
     Ok(Preview { organization_name: organization_name(&organization), inviter_name, invitation })
+}
+
+/// Fails with `USER_SUSPENDED` where it is a suspended user who calls.
+pub(super) async fn ensure_not_suspended(ctx: &Ctx, tx: &mut Tx) -> Result<()> {
+    match ctx.authority {
+        Authority::Oneself(user_id) => users::ensure_not_suspended(&users::get(tx, ctx.tenant_id, user_id).await?),
+        _ => Ok(()),
+    }
 }
 
 /// The organization's name for people; its slug where it has none.

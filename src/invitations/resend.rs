@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use super::{
     Invitation, MailStatus, Status, Token,
-    create::{ensure_invitable, invited, issue},
+    create::{ensure_invitable, invited, issue, prune},
     ensure_open, find, store, wire,
 };
 use crate::{
     context::Ctx,
-    db::Tx,
+    db::{Json, Tx},
     error::{Error, Result},
     events,
     fields::Email,
-    ids::{InvitationId, OrganizationId},
+    ids::{InvitationId, OrganizationId, TeamId},
     memberships::{self, NewMember, Person},
     organizations::{self, Organization},
-    roles,
+    roles, teams,
 };
 
 /// What to send again.
@@ -38,12 +38,18 @@ pub async fn resend(ctx: &Ctx, tx: &mut Tx, input: &Resend) -> Result<(Invitatio
     let organization = organizations::lock_for_change(ctx, tx, input.organization_id).await?;
     ensure_open(&organization)?;
     let before = find(tx, ctx.tenant_id, organization.id, input.id).await?;
-    if !matches!(before.status, Status::Pending | Status::Expired) {
+    // Whoever was erased has no address to send anything to.
+    if !matches!(before.status, Status::Pending | Status::Expired) || before.email_key.is_empty() {
         return Err(Error::illegal_transition("an invitation", before.status.name(), "PENDING"));
     }
     let member = member_of(tx, &before).await?;
     ensure_may_give(ctx, tx, &organization, &member).await?;
+    if member.ends_at.is_some_and(|ends_at| ends_at <= ctx.now) {
+        return Err(memberships::over());
+    }
     let mut after = Invitation {
+        roles: Json(member.roles.clone()),
+        team_ids: Json(member.teams.iter().map(ToString::to_string).collect()),
         status: Status::Pending,
         status_reason: String::new(),
         mail_status: if input.send_mail { MailStatus::Pending } else { MailStatus::None },
@@ -60,7 +66,7 @@ pub async fn resend(ctx: &Ctx, tx: &mut Tx, input: &Resend) -> Result<(Invitatio
             changes.extend(super::end::end(ctx, tx, &over, Status::Expired).await?.1);
         }
         let added = memberships::add(ctx, tx, organization.id, &invited(&member, before.id), &member.roles).await?;
-        after.user_id = added.membership.user_id;
+        (after.user_id, after.invited_user_id) = (added.membership.user_id, added.membership.user_id);
         after.membership_id = added.membership.id;
         changes.extend(added.changes);
     }
@@ -68,6 +74,7 @@ pub async fn resend(ctx: &Ctx, tx: &mut Tx, input: &Resend) -> Result<(Invitatio
     store::replace_tokens(tx, &after).await?;
     store::cancel_mail(tx, &after).await?;
     let token = issue(ctx, tx, &after).await?;
+    prune(tx, &after, false).await?;
     changes.insert(0, wire::resent(&before, &after));
     events::append(ctx, tx, changes).await?;
     Ok((after, token))
@@ -82,17 +89,30 @@ async fn ensure_may_give(ctx: &Ctx, tx: &mut Tx, organization: &Organization, me
     memberships::ensure_may_give(ctx, tx, organization.id, &asked, &member.roles).await
 }
 
+/// The roles and teams that whoever accepts gets: those that the membership has, which may have been given others since; of
+/// one that is over, those that it had last.
+pub(super) async fn promised(tx: &mut Tx, invitation: &Invitation) -> Result<(Vec<String>, Vec<TeamId>)> {
+    let Invitation { tenant_id, organization_id, membership_id, .. } = *invitation;
+    let membership = memberships::get(tx, tenant_id, organization_id, membership_id).await?;
+    if membership.status == memberships::Status::Removed {
+        return Ok((invitation.roles.0.clone(), invitation.teams()?));
+    }
+    let teams = teams::of_membership(tx, &membership).await?;
+    Ok((membership.roles.slugs(), teams))
+}
+
 /// Who the person would be: what was promised, and what was said of the membership.
 pub(super) async fn member_of(tx: &mut Tx, invitation: &Invitation) -> Result<NewMember> {
     let Invitation { tenant_id, organization_id, membership_id, .. } = *invitation;
     let membership = memberships::get(tx, tenant_id, organization_id, membership_id).await?;
     let email = Email { original: invitation.email.clone(), key: invitation.email_key.clone() };
+    let (roles, teams) = promised(tx, invitation).await?;
     Ok(NewMember {
-        teams: invitation.teams()?,
+        teams,
         kind: membership.kind,
         metadata: membership.metadata.0,
         review_at: membership.review_at,
         ends_at: membership.ends_at,
-        ..NewMember::active(Person::Email(email), invitation.roles.0.clone())
+        ..NewMember::active(Person::Email(email), roles)
     })
 }

@@ -11,7 +11,8 @@ use crate::{
 macro_rules! columns {
     () => {
         "invitations.tenant_id, invitations.organization_id, invitations.id, invitations.email, invitations.email_key,
-        invitations.status, invitations.roles, invitations.team_ids, invitations.user_id, invitations.membership_id,
+        invitations.status, invitations.roles, invitations.team_ids, invitations.user_id,
+        invitations.invited_user_id, invitations.membership_id,
         invitations.inviter_user_id, invitations.message, invitations.locale, invitations.template,
         invitations.metadata, invitations.same_domain, invitations.status_reason, invitations.mail_status,
         invitations.mail_error, invitations.expires_at, invitations.ended_at, invitations.created_at,
@@ -32,10 +33,10 @@ pub struct Found {
 
 pub async fn insert(tx: &mut Tx, invitation: &Invitation) -> Result<()> {
     let sql = "INSERT INTO invitations (tenant_id, organization_id, id, email, email_key, status, roles, team_ids,
-            user_id, membership_id, inviter_user_id, message, locale, template, metadata, same_domain, status_reason,
+            user_id, invited_user_id, membership_id, inviter_user_id, message, locale, template, metadata, same_domain, status_reason,
             mail_status, mail_error, expires_at, ended_at, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23)";
+            $23, $24)";
     let values = args![
         invitation.tenant_id,
         invitation.organization_id,
@@ -46,6 +47,7 @@ pub async fn insert(tx: &mut Tx, invitation: &Invitation) -> Result<()> {
         serde_json::json!(invitation.roles.0),
         serde_json::json!(invitation.team_ids.0),
         invitation.user_id,
+        invitation.invited_user_id,
         invitation.membership_id,
         invitation.inviter_user_id,
         &invitation.message,
@@ -66,7 +68,8 @@ pub async fn insert(tx: &mut Tx, invitation: &Invitation) -> Result<()> {
 
 pub async fn update(tx: &mut Tx, invitation: &Invitation) -> Result<()> {
     let sql = "UPDATE invitations SET status = $4, status_reason = $5, mail_status = $6, mail_error = $7,
-            expires_at = $8, ended_at = $9, user_id = $10, membership_id = $11, updated_at = $12
+            expires_at = $8, ended_at = $9, user_id = $10, membership_id = $11, updated_at = $12, invited_user_id = $13,
+            roles = $14, team_ids = $15
         WHERE tenant_id = $1 AND organization_id = $2 AND id = $3";
     let values = args![
         invitation.tenant_id,
@@ -80,7 +83,10 @@ pub async fn update(tx: &mut Tx, invitation: &Invitation) -> Result<()> {
         invitation.ended_at,
         invitation.user_id,
         invitation.membership_id,
-        invitation.updated_at
+        invitation.updated_at,
+        invitation.invited_user_id,
+        serde_json::json!(invitation.roles.0),
+        serde_json::json!(invitation.team_ids.0)
     ];
     let pending = || Error::new(Reason::InvitationPending, "another invitation for the address is pending");
     tx.execute_unique(sql, values, pending).await.map(drop)
@@ -160,7 +166,7 @@ pub async fn was_refused(tx: &mut Tx, tenant: TenantId, organization: Organizati
 
 pub async fn forget(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<()> {
     let sql = "UPDATE invitations SET email = '', email_key = '', message = '', metadata = $3, mail_error = ''
-        WHERE tenant_id = $1 AND user_id = $2";
+        WHERE tenant_id = $1 AND invited_user_id = $2";
     tx.execute(sql, args![tenant, user, serde_json::json!({})]).await.map(drop)
 }
 

@@ -16,6 +16,7 @@ impl From<&Invitation> for pb::Invitation {
             roles: invitation.roles.0.clone(),
             team_ids: invitation.team_ids.0.clone(),
             user_id: invitation.user_id.to_string(),
+            invited_user_id: invitation.invited_user_id.to_string(),
             membership_id: invitation.membership_id.to_string(),
             inviter_user_id: invitation.inviter_user_id.map(|id| id.to_string()).unwrap_or_default(),
             message: invitation.message.clone(),
@@ -70,7 +71,8 @@ pub fn status(status: Option<InvitationStatus>) -> Option<Status> {
 }
 
 fn change(invitation: &Invitation, data: Data) -> Change {
-    Change::in_organization(invitation.organization_id, "invitation", invitation.id, data).about(invitation.user_id)
+    Change::in_organization(invitation.organization_id, "invitation", invitation.id, data)
+        .about(invitation.invited_user_id)
 }
 
 pub fn created(invitation: &Invitation) -> Change {

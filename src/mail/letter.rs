@@ -94,7 +94,7 @@ impl Words {
             person: PersonWords { name: person_name, email: invitation.email },
             message: invitation.message,
             link: url.replace("{token}", &token.reveal()),
-            expires_on: prost_types::Timestamp::from(invitation.expires_at).to_string().chars().take(10).collect(),
+            expires_on: invitation.expires_at.to_string().chars().take(10).collect(),
             roles: invitation.roles.0,
         }
     }

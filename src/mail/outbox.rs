@@ -79,13 +79,19 @@ fn undelivered(error: &lettre::transport::smtp::Error, is_ascii: bool) -> Undeli
         None if error.is_client() => "the mail server does not offer what the mail or smtp_url asks for".to_owned(),
         None => "the mail server cannot be reached".to_owned(),
     };
-    Undelivered { why, kind, for_good: error.is_client() && !is_ascii || code.is_some_and(is_about_the_mail) }
+    let for_good = error.is_client() && !is_ascii || code.is_some_and(|code| is_about_the_mail(code, &answer));
+    Undelivered { why, kind, for_good }
 }
 
-/// Whether the server will say the same the next time: the recipient or the mail is what it refuses (RFC 5321, section
-/// 4.2.3). What is wrong with us (530 to 538, RFC 4954; 500, 502, 503) an operator can mend.
-fn is_about_the_mail(code: u16) -> bool {
-    matches!(code, 501 | 511 | 550..=559)
+/// Whether the server will say the same the next time: what it refuses is the recipient's address (RFC 3463, X.1) or mailbox
+/// (X.2); without such a code, the recipient (RFC 5321, section 4.2.3, and RFC 7504). What else it refuses, such as us, or
+/// everybody for an hour, an operator can mend.
+fn is_about_the_mail(code: u16, answer: &str) -> bool {
+    let mut words = answer.split_whitespace();
+    match words.find_map(|word| word.strip_prefix("5.")) {
+        Some(rest) => rest.starts_with("1.") || rest.starts_with("2."),
+        None => matches!(code, 501 | 511 | 550 | 551 | 553 | 556),
+    }
 }
 
 /// A whole file or none; it holds a token, so nobody else may read it.
@@ -108,11 +114,24 @@ mod tests {
 
     #[test]
     fn what_an_operator_can_mend_is_tried_again() {
-        for code in [501, 550, 551, 552, 553, 554, 556] {
-            assert!(is_about_the_mail(code), "{code}");
+        for (code, answer) in [
+            (501, "permanent error (501): what?"),
+            (550, "permanent error (550): no such mailbox"),
+            (550, "permanent error (550): 5.1.1 no such mailbox"),
+            (552, "permanent error (552): 5.2.2 it is full"),
+            (556, "permanent error (556): takes no mail"),
+        ] {
+            assert!(is_about_the_mail(code, answer), "{answer}");
         }
-        for code in [421, 450, 451, 452, 500, 502, 503, 530, 534, 535, 538] {
-            assert!(!is_about_the_mail(code), "{code}");
+        for (code, answer) in [
+            (450, "transient error (450): busy"),
+            (530, "permanent error (530): sign in first"),
+            (535, "permanent error (535): 5.7.8 wrong password"),
+            (550, "permanent error (550): 5.7.1 you are on a list"),
+            (554, "permanent error (554): no SMTP service here"),
+            (554, "permanent error (554): 5.3.2 maintenance"),
+        ] {
+            assert!(!is_about_the_mail(code, answer), "{answer}");
         }
     }
 }

@@ -6,19 +6,28 @@ use crate::{
     db::Tx,
     error::{Error, Reason, Result},
     events::{self, Change},
+    fields::Email,
     invitations,
     organizations::{self, Organization},
     users,
 };
 
 /// The first sign-in of a membership's user: the membership becomes active, and so does the user.
-pub async fn activate_membership(ctx: &Ctx, tx: &mut Tx, which: Whose, authenticated_via: &str) -> Result<Membership> {
+/// A user who was invited must have proven the invited address (`verified`), as where they accept: whoever made them a user,
+/// or linked an account, may not have asked.
+pub async fn activate_membership(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    which: Whose,
+    authenticated_via: &str,
+    verified: Option<&Email>,
+) -> Result<Membership> {
     whose(ctx, tx, which).await?; // strangers wait for no lock
     let organization = organizations::lock_for_change(ctx, tx, which.organization_id).await?;
     let before = whose(ctx, tx, which).await?;
     let (after, mut changes) = activate(ctx, tx, &organization, &before, authenticated_via).await?;
     if before.status == Status::Invited {
-        changes.extend(invitations::accepted_with(ctx, tx, &before).await?);
+        changes.extend(invitations::accepted_with(ctx, tx, &before, verified).await?);
     }
     events::append(ctx, tx, changes).await?;
     Ok(after)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Assignments, Kind, Membership, Origin, Status, owners, store, wire};
+use super::{Assignments, Kind, Membership, Origin, Status, batch, owners, store, wire};
 use crate::{
     authority::{self, Authority},
     clock::Timestamp,
@@ -10,7 +10,7 @@ use crate::{
     db::{Json, Tx},
     error::{Error, Reason, Result},
     events::{self, Change},
-    fields::Email,
+    fields::{Email, Fields},
     ids::{InvitationId, MembershipId, OrganizationId, TeamId, UserId},
     invitations::{self, Created, NewInvitation, Terms},
     organizations::{self, Organization},
@@ -24,16 +24,6 @@ pub enum Person {
     User(UserId),
     /// Whoever has this address; a person not known yet becomes a user.
     Email(Email),
-}
-
-impl Person {
-    /// By which persons are put in order.
-    pub fn key(&self) -> String {
-        match self {
-            Self::User(id) => id.to_string(),
-            Self::Email(email) => email.key.clone(),
-        }
-    }
 }
 
 /// Where a membership begins.
@@ -173,10 +163,8 @@ pub async fn add_all(
     let default = [roles::default_of(tx, &organization).await?];
     let mut changes = Vec::new();
     let mut outcomes: Vec<_> = members.iter().map(|_| None).collect();
-    // Users are locked as they come: in one order, or two batches with the same people would wait for each other.
-    let mut order: Vec<usize> = (0..members.len()).collect();
-    order.sort_by_cached_key(|index| members[*index].as_ref().ok().map(|member| member.person.key()));
-    for index in order {
+    let persons: Vec<_> = members.iter().map(|member| member.as_ref().ok().map(|member| &member.person)).collect();
+    for index in batch::in_lock_order(tx, ctx.tenant_id, &persons).await? {
         let member = &members[index];
         let outcome = match member {
             Ok(member) => match ensure_future(ctx, member, "") {
@@ -185,14 +173,10 @@ pub async fn add_all(
             },
             Err(error) => Err(Error::new(error.reason(), error.message().to_owned())),
         };
-        outcomes[index] = Some(match outcome {
-            Ok(mut added) => {
-                changes.append(&mut added.changes);
-                Ok(added)
-            }
-            Err(error) if is_of_the_entry(error.reason()) => Err((error.reason(), error.message().to_owned())),
-            Err(error) => return Err(error),
-        });
+        outcomes[index] = Some(batch::outcome(outcome)?.map(|mut added| {
+            changes.append(&mut added.changes);
+            added
+        }));
     }
     events::append(ctx, tx, changes).await?;
     Ok(outcomes.into_iter().flatten().collect())
@@ -215,24 +199,6 @@ async fn begin(
     let slugs = if member.roles.is_empty() { default } else { &member.roles };
     ensure_may_give(ctx, tx, organization.id, member, slugs).await?;
     add(ctx, tx, organization.id, member, slugs).await
-}
-
-/// Whether an error is one entry's own: found by a look before anything of the entry was written.
-fn is_of_the_entry(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::InvalidRequest
-            | Reason::UserNotFound
-            | Reason::RoleNotFound
-            | Reason::TeamNotFound
-            | Reason::AlreadyMember
-            | Reason::LastOwner
-            | Reason::OrganizationSuspended
-            | Reason::InvitationPending
-            | Reason::MembershipSuspended
-            | Reason::UserSuspended
-            | Reason::MissingPermission
-    )
 }
 
 /// Fails with `MISSING_PERMISSION` where the new member would get what the caller lacks. The default role is given
@@ -297,12 +263,13 @@ pub async fn add(
 
 /// Looked at here, where the same request coming again has had its answer already.
 fn ensure_future(ctx: &Ctx, member: &NewMember, within: &str) -> Result<()> {
+    let mut fields = Fields::new();
     for (field, time) in [("review_time", member.review_at), ("end_time", member.ends_at)] {
         if time.is_some_and(|time| time <= ctx.now) {
-            return Err(Error::invalid_field(&format!("{within}{field}"), "not in the future"));
+            fields.wrong(format!("{within}{field}"), "not in the future");
         }
     }
-    Ok(())
+    fields.done()
 }
 
 /// Whoever has a membership here cannot be given another.

@@ -81,6 +81,13 @@ impl Assignments {
         Self(assignments)
     }
 
+    /// The roles, each once.
+    pub fn slugs(&self) -> Vec<String> {
+        let mut slugs: Vec<_> = self.0.iter().map(|assignment| assignment.role.clone()).collect();
+        slugs.dedup();
+        slugs
+    }
+
     /// Whether a role is among them, from whatever source.
     pub fn contain(&self, role: &str) -> bool {
         self.0.iter().any(|assignment| assignment.role == role)

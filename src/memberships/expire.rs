@@ -63,11 +63,12 @@ impl Membership {
     }
 
     /// Fails with `MEMBERSHIP_ENDED` where its end is reached.
-    pub(super) fn ensure_not_over(&self, now: Timestamp) -> Result<()> {
-        if self.is_over(now) {
-            let message = "the end time of the membership is reached: set another, or none, first";
-            return Err(Error::new(Reason::MembershipEnded, message));
-        }
-        Ok(())
+    pub fn ensure_not_over(&self, now: Timestamp) -> Result<()> {
+        if self.is_over(now) { Err(over()) } else { Ok(()) }
     }
+}
+
+/// Nobody begins anything by a membership whose end time is reached.
+pub fn over() -> Error {
+    Error::new(Reason::MembershipEnded, "the end time of the membership is reached: set another, or none, first")
 }

@@ -1,6 +1,6 @@
 //! The owner floor: an organization that has had an active owner always keeps one.
 //!
-//! An owner is active where the membership and the user are. One whose membership has an end does not count: it will be
+//! An owner is active where the membership is, and the user is not suspended, as in Check. One whose membership has an end does not count: it will be
 //! over by itself, and must not leave the organization without one then. The count is taken under the organization's lock, and
 //! whoever suspends or removes a user locks the organizations that they own: so no two changes can each rely on the
 //! other's owner.

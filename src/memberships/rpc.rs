@@ -193,7 +193,8 @@ impl MembershipService for Service {
         &self,
         request: Request<pb::ActivateMembershipRequest>,
     ) -> Result<Response<pb::ActivateMembershipResponse>, Status> {
-        let issuer = issuer_of(&self.caller(&request)?);
+        let caller = self.caller(&request)?;
+        let (issuer, verified) = (issuer_of(&caller), caller.who.verified_email().cloned());
         let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let whose = read_whose(&mut fields, &ctx, &request.organization_id, &request.membership_id);
@@ -207,7 +208,7 @@ impl MembershipService for Service {
         let via = issuer.unwrap_or(request.authenticated_via);
         self.write(
             ctx,
-            async move |ctx, tx| memberships::activate_membership(ctx, tx, whose, &via).await,
+            async move |ctx, tx| memberships::activate_membership(ctx, tx, whose, &via, verified.as_ref()).await,
             |membership, revision| pb::ActivateMembershipResponse { membership: Some((&membership).into()), revision },
         )
         .await

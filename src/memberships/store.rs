@@ -193,14 +193,17 @@ pub async fn find_present(
     tx.fetch_optional(sql, args![tenant, organization, user]).await
 }
 
-/// Whether somebody with this address was a member and is no more, or was put here and taken away before they came: the
-/// user who has it now, and such who are removed.
+/// Whether somebody who has or had this address was a member and is none any more, or is suspended; or was put here without
+/// an invitation, and taken away before they came.
 pub async fn was_ended(tx: &mut Tx, tenant: TenantId, organization: OrganizationId, email_key: &str) -> Result<bool> {
     let sql = "SELECT COUNT(*) FROM memberships m WHERE m.tenant_id = $1 AND m.organization_id = $2
-            AND m.status = 'removed' AND (m.joined_at IS NOT NULL OR m.source NOT IN ('invitation', 'domain'))
+            AND (m.status = 'suspended' OR m.status = 'removed' AND (m.joined_at IS NOT NULL OR NOT EXISTS (
+                SELECT 1 FROM invitations i WHERE i.tenant_id = m.tenant_id AND i.organization_id = m.organization_id
+                    AND i.invited_user_id = m.user_id)))
             AND m.user_id IN (
                 SELECT id FROM users WHERE tenant_id = $1 AND email_key = $3 AND status <> 'removed'
-                UNION ALL SELECT id FROM users WHERE tenant_id = $1 AND email_key = $3 AND status = 'removed')";
+                UNION ALL SELECT id FROM users WHERE tenant_id = $1 AND email_key = $3 AND status = 'removed'
+                UNION ALL SELECT user_id FROM user_former_emails WHERE tenant_id = $1 AND email_key = $3)";
     let (count,): (i64,) = tx.fetch_one(sql, args![tenant, organization, email_key]).await?;
     Ok(count > 0)
 }
@@ -268,7 +271,7 @@ pub async fn active_owners(tx: &mut Tx, tenant: TenantId, organization: Organiza
             ON memberships.tenant_id = r.tenant_id AND memberships.organization_id = r.organization_id AND memberships.id = r.membership_id
         JOIN users u ON u.tenant_id = memberships.tenant_id AND u.id = memberships.user_id
         WHERE r.tenant_id = $1 AND r.organization_id = $2 AND r.role = 'owner'
-            AND memberships.status = 'active' AND memberships.ends_at IS NULL AND u.status = 'active'
+            AND memberships.status = 'active' AND memberships.ends_at IS NULL AND u.status NOT IN ('suspended', 'removed')
         LIMIT 2";
     let rows: Vec<(MembershipId,)> = tx.fetch_all(sql, args![tenant, organization]).await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())

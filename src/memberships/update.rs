@@ -8,8 +8,9 @@ use crate::{
     clock::Timestamp,
     context::Ctx,
     db::{Json, Tx},
-    error::{Error, Result},
+    error::Result,
     etag, events,
+    fields::Fields,
     ids::{MembershipId, OrganizationId},
     organizations, roles,
 };
@@ -63,15 +64,16 @@ impl Update {
 
 /// A time that stays as it was may have passed.
 fn ensure_new_times(ctx: &Ctx, before: &Membership, wanted: &Membership) -> Result<()> {
+    let mut fields = Fields::new();
     for (field, old, new) in [
         ("membership.review_time", before.review_at, wanted.review_at),
         ("membership.end_time", before.ends_at, wanted.ends_at),
     ] {
         if new != old && new.is_some_and(|time| time <= ctx.now) {
-            return Err(Error::invalid_field(field, "not in the future"));
+            fields.wrong(field, "not in the future");
         }
     }
-    Ok(())
+    fields.done()
 }
 
 /// An end must leave an owner; a later one, or none, gives the roles for longer.

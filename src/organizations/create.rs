@@ -66,13 +66,15 @@ pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<Created> {
     store::insert(tx, &organization).await?;
     slugs::take(ctx, tx, &organization).await?;
     let mut changes = vec![wire::created(&organization)];
-    let mut owners = Vec::with_capacity(input.initial_owners.len());
-    for person in &input.initial_owners {
-        let owner = NewMember::active(person.clone(), vec![roles::OWNER.to_owned()]);
+    let persons: Vec<_> = input.initial_owners.iter().map(Some).collect();
+    let mut owners = Vec::with_capacity(persons.len());
+    for place in memberships::in_lock_order(tx, ctx.tenant_id, &persons).await? {
+        let owner = NewMember::active(input.initial_owners[place].clone(), vec![roles::OWNER.to_owned()]);
         let added = memberships::add(ctx, tx, organization.id, &owner, &owner.roles).await?;
-        owners.push(added.membership.id);
+        owners.push((place, added.membership.id));
         changes.extend(added.changes);
     }
     events::append(ctx, tx, changes).await?;
-    Ok(Created { organization, owners })
+    owners.sort_unstable();
+    Ok(Created { organization, owners: owners.into_iter().map(|(_, id)| id).collect() })
 }

@@ -17,7 +17,7 @@ const HELD_MAX: i64 = 20;
 pub async fn take(ctx: &Ctx, tx: &mut Tx, organization: &Organization) -> Result<()> {
     let Some(held) = store::held_slug(tx, ctx.tenant_id, &organization.slug).await? else { return Ok(()) };
     if held.organization_id != organization.id && held.held_until > ctx.now {
-        return Err(slug_taken().with("held_until", prost_types::Timestamp::from(held.held_until)));
+        return Err(slug_taken().with("held_until", held.held_until));
     }
     store::release_slug(tx, ctx.tenant_id, &organization.slug).await
 }

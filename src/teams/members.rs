@@ -14,6 +14,11 @@ use crate::{
     memberships::{self, Membership},
 };
 
+/// The teams that a membership is in, without those above them.
+pub async fn of_membership(tx: &mut Tx, membership: &Membership) -> Result<Vec<TeamId>> {
+    Ok(store::of_membership(tx, membership).await?.into_iter().map(|(id,)| id).collect())
+}
+
 /// A membership's place in a team.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct TeamMember {

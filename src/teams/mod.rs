@@ -15,7 +15,8 @@ mod wire;
 pub use delete::delete;
 pub use kept::{forget_places, keep_places, purge, restore_places};
 pub use members::{
-    Place, TeamMember, TeamMemberRole, add_member, join, leave_all, list_members, remove_member, update_member,
+    Place, TeamMember, TeamMemberRole, add_member, join, leave_all, list_members, of_membership, remove_member,
+    update_member,
 };
 pub use replace::replace_role;
 pub use rights::TeamRoles;

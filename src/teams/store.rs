@@ -6,6 +6,7 @@ use crate::{
     db::{Tx, args},
     error::{Error, Reason, Result},
     ids::{MembershipId, OrganizationId, TeamId, TenantId},
+    memberships::Membership,
     roles::{self, Role},
 };
 
@@ -208,6 +209,13 @@ pub async fn places(
     let sql = "SELECT membership_id, team_id FROM team_members
         WHERE tenant_id = $1 AND organization_id = $2 AND membership_id >= $3 AND membership_id <= $4";
     tx.fetch_all(sql, args![tenant, organization, first, last]).await
+}
+
+/// The teams that one membership is in.
+pub async fn of_membership(tx: &mut Tx, membership: &Membership) -> Result<Vec<(TeamId,)>> {
+    let sql = "SELECT team_id FROM team_members WHERE tenant_id = $1 AND organization_id = $2 AND membership_id = $3
+        ORDER BY team_id";
+    tx.fetch_all(sql, args![membership.tenant_id, membership.organization_id, membership.id]).await
 }
 
 /// False where the membership is in the team already.

@@ -14,10 +14,9 @@ pub async fn erase(ctx: &Ctx, tx: &mut Tx, id: UserId) -> Result<User> {
         Status::Removed => (before.clone(), Vec::new()),
         _ => delete::remove(ctx, tx, &before).await?,
     };
-    // Every answer that shows the user names their id; one that shows only an address of theirs is of another noun.
-    let kept = [id.to_string(), before.email.clone(), before.email_key.clone()];
-    idempotency::forget_answers(tx, ctx.tenant_id, &kept).await?;
+    idempotency::forget_answers(tx, ctx.tenant_id, id).await?;
     invitations::forget(tx, ctx.tenant_id, id).await?;
+    store::delete_former_emails(tx, ctx.tenant_id, id).await?;
     let after = store::erase(tx, &removed, ctx.now).await?;
     changes.push(wire::erased(&after));
     events::append(ctx, tx, changes).await?;

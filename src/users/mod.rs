@@ -172,6 +172,19 @@ pub async fn lookup(tx: &mut Tx, tenant_id: TenantId, key: &Key) -> Result<User>
     user.ok_or_else(not_found)
 }
 
+/// The user with this address, by its key, other than a removed one.
+pub async fn find_by_email(tx: &mut Tx, tenant_id: TenantId, key: &str) -> Result<Option<User>> {
+    store::find_by_email(tx, tenant_id, key).await
+}
+
+/// Fails with `USER_SUSPENDED`.
+pub fn ensure_not_suspended(user: &User) -> Result<()> {
+    if user.status != Status::Suspended {
+        return Ok(());
+    }
+    Err(Error::new(Reason::UserSuspended, "the user is suspended").with("user_id", user.id))
+}
+
 /// Users, oldest first.
 pub async fn list(tx: &mut Tx, tenant_id: TenantId, status: Option<Status>, page: &Page) -> Result<Paged<User>> {
     let rows = store::list(tx, tenant_id, status, page.after()?, page.limit()).await?;
@@ -200,6 +213,9 @@ pub async fn update(ctx: &Ctx, tx: &mut Tx, input: &Update) -> Result<User> {
     after.version += 1;
     after.updated_at = ctx.now;
     store::update(tx, &after).await?;
+    if after.email_key != before.email_key {
+        store::keep_former_email(tx, &before).await?;
+    }
     events::append(ctx, tx, vec![wire::updated(&before, &after)]).await?;
     Ok(after)
 }

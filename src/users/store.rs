@@ -127,6 +127,18 @@ pub async fn set_status(tx: &mut Tx, before: &User, status: Status, now: Timesta
     after.ok_or_else(|| Error::internal("a locked user changed"))
 }
 
+/// Remembers an address that a user is about to give up.
+pub async fn keep_former_email(tx: &mut Tx, user: &User) -> Result<()> {
+    let sql = "INSERT INTO user_former_emails (tenant_id, email_key, user_id) VALUES ($1, $2, $3)
+        ON CONFLICT DO NOTHING";
+    tx.execute(sql, args![user.tenant_id, &user.email_key, user.id]).await.map(drop)
+}
+
+pub async fn delete_former_emails(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<()> {
+    let sql = "DELETE FROM user_former_emails WHERE tenant_id = $1 AND user_id = $2";
+    tx.execute(sql, args![tenant, user]).await.map(drop)
+}
+
 /// Empties the personal fields of a removed user.
 pub async fn erase(tx: &mut Tx, before: &User, now: Timestamp) -> Result<User> {
     let sql = concat!(

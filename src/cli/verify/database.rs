@@ -12,6 +12,7 @@ use crate::{
         Tx,
         page::{Page, Paged, SIZE_MAX},
     },
+    domains,
     error::Result,
     events::{Record, Stream, store},
     grants,
@@ -134,6 +135,9 @@ async fn compare_organization(tx: &mut Tx, tenant: TenantId, id: OrganizationId,
     let (filter, then) = (invitations::Filter { organization_id: id, status: None, email_key: None }, Timestamp(0));
     for invitation in all(tx, async |tx, page| invitations::list(tx, tenant, &filter, then, page).await).await? {
         fold.expect(stream, "invitation", invitation.id, &pb::Invitation::from(&invitation));
+    }
+    for domain in all(tx, async |tx, page| domains::list(tx, tenant, id, page).await).await? {
+        fold.expect(stream, "domain", domain.id, &pb::Domain::from(&domain));
     }
     for grant in all(tx, async |tx, page| grants::list(tx, tenant, id, &<_>::default(), page).await).await? {
         fold.expect(stream, "grant", grant.id, &pb::Grant::from(&grant));

@@ -7,10 +7,15 @@ use crate::{
     ids::{MembershipId, OrganizationId, TenantId},
 };
 
+/// Everybody but those who were invited: their invitations are taken back for good, so nobody could accept.
 pub async fn keep(tx: &mut Tx, tenant: TenantId, organization: OrganizationId) -> Result<()> {
-    let sql = "INSERT INTO memberships_kept (tenant_id, organization_id, id, status)
-        SELECT tenant_id, organization_id, id, status FROM memberships
-        WHERE tenant_id = $1 AND organization_id = $2 AND status <> 'removed'";
+    // An owner counts as the owner floor counts them.
+    let sql = "INSERT INTO memberships_kept (tenant_id, organization_id, id, status, counted_owner)
+        SELECT m.tenant_id, m.organization_id, m.id, m.status, m.status = 'active' AND m.ends_at IS NULL
+            AND u.status NOT IN ('suspended', 'removed') AND EXISTS (SELECT 1 FROM membership_roles r WHERE r.tenant_id = m.tenant_id
+                AND r.organization_id = m.organization_id AND r.membership_id = m.id AND r.role = 'owner')
+        FROM memberships m JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
+        WHERE m.tenant_id = $1 AND m.organization_id = $2 AND m.status NOT IN ('removed', 'invited')";
     tx.execute(sql, args![tenant, organization]).await?;
     let sql = "INSERT INTO membership_roles_kept
             (tenant_id, organization_id, membership_id, scope_id, role, source, source_reference)
@@ -35,9 +40,7 @@ pub async fn kept(tx: &mut Tx, tenant: TenantId, organization: OrganizationId) -
 
 /// Whether there was an active owner.
 pub async fn had_owner(tx: &mut Tx, tenant: TenantId, organization: OrganizationId) -> Result<bool> {
-    let sql = "SELECT k.id FROM memberships_kept k JOIN membership_roles_kept r
-            ON r.tenant_id = k.tenant_id AND r.organization_id = k.organization_id AND r.membership_id = k.id
-        WHERE k.tenant_id = $1 AND k.organization_id = $2 AND k.status = 'active' AND r.role = 'owner' LIMIT 1";
+    let sql = "SELECT id FROM memberships_kept WHERE tenant_id = $1 AND organization_id = $2 AND counted_owner LIMIT 1";
     let row: Option<(MembershipId,)> = tx.fetch_optional(sql, args![tenant, organization]).await?;
     Ok(row.is_some())
 }
