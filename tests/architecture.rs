@@ -65,7 +65,7 @@ const NOTHING: [String; 0] = [];
 
 #[test]
 fn of_a_slice_only_rpc_and_wire_know_protobuf() {
-    let found = offenders(&["proto::", "pb::"], |path| {
+    let found = offenders(&["proto::", "pb::", "prost"], |path| {
         slice_of(path).is_none() || path.ends_with("/rpc.rs") || path.ends_with("/wire.rs")
     });
     assert_eq!(found, NOTHING);

@@ -12,7 +12,7 @@ macro_rules! columns {
     () => {
         "invitations.tenant_id, invitations.organization_id, invitations.id, invitations.email, invitations.email_key,
         invitations.status, invitations.roles, invitations.team_ids, invitations.user_id,
-        invitations.invited_user_id, invitations.membership_id,
+        COALESCE(invitations.invited_user_id, invitations.user_id) AS invited_user_id, invitations.membership_id,
         invitations.inviter_user_id, invitations.message, invitations.locale, invitations.template,
         invitations.metadata, invitations.same_domain, invitations.status_reason, invitations.mail_status,
         invitations.mail_error, invitations.expires_at, invitations.ended_at, invitations.created_at,
@@ -33,7 +33,8 @@ pub struct Found {
 
 pub async fn insert(tx: &mut Tx, invitation: &Invitation) -> Result<()> {
     let sql = "INSERT INTO invitations (tenant_id, organization_id, id, email, email_key, status, roles, team_ids,
-            user_id, invited_user_id, membership_id, inviter_user_id, message, locale, template, metadata, same_domain, status_reason,
+            user_id, invited_user_id, membership_id, inviter_user_id, message, locale, template, metadata, same_domain,
+            status_reason,
             mail_status, mail_error, expires_at, ended_at, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
             $23, $24)";

@@ -128,14 +128,15 @@ fn account(user_id: &str, subject: &str) -> Value {
 
 /// Links a user to an account, and calls by its token.
 pub async fn link(house: &House, user_id: &str, subject: &str) -> Caller {
-    house.server.root.call("UserService/LinkIdentity", account(user_id, subject)).await;
-    house.caller(&token(house, subject)).await
+    let linked = house.server.root.call("UserService/LinkIdentity", account(user_id, subject)).await;
+    house.caller(&token(house, subject, &linked["user"]["email"])).await
 }
 
-fn token(house: &House, subject: &str) -> String {
+/// A token that says that the user's address is theirs.
+fn token(house: &House, subject: &str, email: &Value) -> String {
     // A user has no scopes, whatever the token says.
-    let claims =
-        json!({"iss": USERS, "sub": subject, "aud": AUDIENCE, "exp": house.now() + 3000, "scope": "* platform"});
+    let claims = json!({"iss": USERS, "sub": subject, "aud": AUDIENCE, "exp": house.now() + 3000, "email": email,
+        "email_verified": true, "scope": "* platform"});
     house.key.token(&claims)
 }
 
@@ -305,7 +306,7 @@ in_a_house! {
         let acme = Acme::build(house).await;
         let get = acme.request(json!({}));
         let method = "OrganizationService/GetOrganization";
-        let caller = acme.house.caller(&token(&acme.house, "floating")).await;
+        let caller = acme.house.caller(&token(&acme.house, "floating", &json!("floating@example.com"))).await;
         let status = caller.refused(method, get.clone(), "INVALID_CREDENTIALS").await;
         assert!(status.message().contains("linked to no user"), "{}", status.message());
         acme.root().call("UserService/LinkIdentity", account(&acme.manager.user_id, "floating")).await;

@@ -117,7 +117,8 @@ impl Compared {
     }
 }
 
-fn number(variable: &str) -> Option<u64> {
+/// A number that the environment says.
+pub fn number(variable: &str) -> Option<u64> {
     let value = std::env::var(variable).ok()?;
     Some(value.parse().unwrap_or_else(|_| panic!("{variable} is no number: {value}")))
 }

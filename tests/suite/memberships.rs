@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     on_both_engines,
-    support::{Caller, Engine, TestServer, text},
+    support::{Caller, Engine, TestServer, bad_fields, text},
 };
 
 /// An organization with one owner, who counts.
@@ -146,6 +146,68 @@ on_both_engines! {
         let second = add(&server.root, &id, "eve@example.com", json!(["owner"])).await;
         assert_eq!(second["membership"]["status"], "MEMBERSHIP_STATUS_ACTIVE");
         server.root.call("UserService/DeleteUser", user).await;
+    }
+
+    async fn an_owner_who_may_act_counts_whether_they_ever_came_or_not(server) {
+        let create = json!({"email": "bo@example.com", "status": "USER_STATUS_PRE_PROVISIONED"});
+        let bo = server.root.call("UserService/CreateUser", create).await["user"]["userId"].clone();
+        let create = json!({"slug": "beta", "initialOwners": [{"userId": bo}]});
+        let made = server.root.call("OrganizationService/CreateOrganization", create).await;
+        let organization = made["organization"]["organizationId"].clone();
+        let check = json!({"organizationId": organization, "userId": bo, "permission": "members:write"});
+        assert_eq!(server.root.call("AuthorizationService/Check", check).await["allowed"], true);
+        let owner = json!({"organizationId": organization, "membershipId": made["ownerMembershipIds"][0]});
+        server.root.refused("MembershipService/RemoveMember", owner, "LAST_OWNER").await;
+        server.root.refused("UserService/SuspendUser", json!({"userId": bo}), "LAST_OWNER").await;
+    }
+
+    async fn every_wrong_time_is_named(server) {
+        let (id, owner) = organization(&server.root).await;
+        let (review, end) = ("2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z");
+        let member = json!({"email": "bo@example.com", "reviewTime": review, "endTime": end});
+        let add = json!({"organizationId": id, "member": member});
+        let status = server.root.refused("MembershipService/AddMember", add, "INVALID_REQUEST").await;
+        assert_eq!(bad_fields(&status), ["member.review_time", "member.end_time"]);
+        let change = json!({"organizationId": id, "membershipId": owner, "reviewTime": review, "endTime": end});
+        let update = json!({"membership": change, "updateMask": "reviewTime,endTime"});
+        let status = server.root.refused("MembershipService/UpdateMembership", update, "INVALID_REQUEST").await;
+        assert_eq!(bad_fields(&status), ["membership.review_time", "membership.end_time"]);
+    }
+
+    async fn batches_of_the_same_people_do_not_wait_for_each_other_in_circles(server) {
+        let mut people = Vec::new();
+        for number in 0..6 {
+            let email = format!("p{number}@example.com");
+            let user = server.root.call("UserService/CreateUser", json!({"email": email})).await;
+            people.push((email, user["user"]["userId"].clone()));
+        }
+        let begin = std::time::Instant::now();
+        let mut calls = tokio::task::JoinSet::new();
+        for number in 0..12 {
+            let (root, mut people) = (server.root.clone(), people.clone());
+            if number % 2 == 1 {
+                people.reverse();
+            }
+            calls.spawn(async move {
+                let named = |by_id: bool| {
+                    let one = |(email, id): &(String, Value)| if by_id { json!({"userId": id}) } else { json!({"email": email}) };
+                    people.iter().map(one).collect::<Vec<_>>()
+                };
+                let slug = format!("o{number}");
+                let owners = if number % 3 == 0 { named(number % 2 == 0) } else { Vec::new() };
+                let create = json!({"slug": slug, "initialOwners": owners});
+                let made = root.call("OrganizationService/CreateOrganization", create).await;
+                if number % 3 > 0 {
+                    let add = json!({"organizationId": made["organization"]["organizationId"], "members": named(number % 3 == 1)});
+                    let added = root.call("MembershipService/BatchAddMembers", add).await;
+                    assert!(added["results"].as_array().unwrap().iter().all(|it| it["error"].is_null()), "{added}");
+                }
+            });
+        }
+        while let Some(done) = calls.join_next().await {
+            done.unwrap();
+        }
+        assert!(begin.elapsed() < std::time::Duration::from_secs(20), "{:?}", begin.elapsed());
     }
 
     async fn a_membership_keeps_its_last_role(server) {

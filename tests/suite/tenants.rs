@@ -22,7 +22,7 @@ const BY_ITSELF: [&str; 7] = [
 
 /// Calls that change something, each with the type of its event and the fields that it changes; words with `$` are the
 /// ids of what was made before, under the name of its kind.
-const LIFE: &[(&str, &str, &str, &[&str])] = &[
+pub const LIFE: &[(&str, &str, &str, &[&str])] = &[
     (
         "TenantService/UpdateTenant",
         r#"{"tenant": {"tenantId": "$tenant", "displayName": "A"}, "updateMask": "displayName"}"#,
@@ -370,8 +370,54 @@ const LIFE: &[(&str, &str, &str, &[&str])] = &[
     ("UserService/EraseUser", r#"{"userId": "$user", "reason": "R"}"#, "user.erased", &[]),
 ];
 
+/// The words with `$` in [`LIFE`], and what they stand for by now.
+pub struct Words(Vec<(String, String)>);
+
+impl Words {
+    pub fn of(tenant: &str) -> Self {
+        Self(vec![("$tenant".to_owned(), tenant.to_owned())])
+    }
+
+    /// A request, with everything in its place.
+    pub fn fill(&self, template: &str) -> Value {
+        let filled = self.0.iter().rev().fold(template.to_owned(), |text, (word, id)| text.replace(word, id));
+        serde_json::from_str(&filled).unwrap()
+    }
+
+    /// The last one of a kind.
+    pub fn of_kind(&self, kind: &str) -> Option<&str> {
+        self.0.iter().find(|(word, _)| word[1..] == *kind).map(|(_, id)| id.as_str())
+    }
+
+    /// What an answer says: an organization, who owns a new one, and the token of an invitation.
+    pub fn hear(&mut self, answer: &Value) {
+        let organization = &answer["organization"]["organizationId"];
+        let said =
+            [("organization", organization), ("owner", &answer["ownerMembershipIds"][0]), ("token", &answer["token"])];
+        for (kind, value) in said {
+            if let Some(value) = value.as_str() {
+                self.say(kind, value);
+            }
+        }
+    }
+
+    /// What there is since an event.
+    pub fn see(&mut self, event: &Value) {
+        let (_, verb) = event["type"].as_str().unwrap().split_once('.').unwrap();
+        if ["created", "added"].contains(&verb) {
+            self.say(event["subject"]["kind"].as_str().unwrap(), event["subject"]["id"].as_str().unwrap());
+        }
+    }
+
+    pub fn say(&mut self, kind: &str, value: &str) {
+        let word = format!("${kind}");
+        self.0.retain(|(known, _)| *known != word);
+        self.0.push((word, value.to_owned()));
+    }
+}
+
 /// Where the state is in the data of an event of this type.
-fn state<'e>(event: &'e Value, name: &str, which: &str) -> &'e Value {
+pub fn state<'e>(event: &'e Value, name: &str, which: &str) -> &'e Value {
     let mut field = String::new();
     for part in name.split(['.', '_']) {
         let (first, rest) = part.split_at(1);
@@ -489,27 +535,17 @@ on_both_engines! {
     async fn every_change_says_what_it_changed(server) {
         let own = server.root.call("TenantService/GetTenant", json!({})).await;
         let tenant = text(&own["tenant"]["tenantId"]);
-        let mut ids = vec![("$tenant".to_owned(), tenant.clone())];
+        let mut words = Words::of(&tenant);
         for (index, (method, template, name, changed)) in LIFE.iter().enumerate() {
-            let request = ids.iter().rev().fold((*template).to_owned(), |text, (word, id)| text.replace(word, id));
-            let mut request: Value = serde_json::from_str(&request).unwrap();
+            let mut request = words.fill(template);
             let request_id = format!("request-{index}");
             request["requestId"] = json!(request_id);
             let answer = server.root.call(method, request.clone()).await;
             let again = server.root.call(method, request.clone()).await;
             assert_eq!(again, answer, "{method}: the same request returns the first answer");
-            if *name == "organization.created" {
-                ids.push(("$organization".to_owned(), text(&answer["organization"]["organizationId"])));
-                ids.push(("$owner".to_owned(), text(&answer["ownerMembershipIds"][0])));
-            }
-
-            if let Some(token) = answer["token"].as_str() {
-                ids.retain(|(known, _)| known != "$token");
-                ids.push(("$token".to_owned(), token.to_owned()));
-            }
-
+            words.hear(&answer);
             let mut events = server.root.events(&tenant).await;
-            if let Some((_, id)) = ids.iter().find(|(word, _)| word == "$organization") {
+            if let Some(id) = words.of_kind("organization") {
                 events.extend(server.root.events(id).await);
             }
             let mine: Vec<_> = events.iter().filter(|event| event["requestId"] == request_id.as_str()).collect();
@@ -532,13 +568,9 @@ on_both_engines! {
             let expected = if verb.starts_with("member_") { "team_member" } else { name.split('.').next().unwrap() };
             assert_eq!(kind, expected, "{name}");
             assert_eq!(event["actor"]["kind"], "EVENT_ACTOR_KIND_API_KEY");
-            if ["created", "added"].contains(&verb) {
-                let word = format!("${kind}");
-                ids.retain(|(known, _)| *known != word);
-                ids.push((word, text(&subject["id"])));
-            }
+            words.see(event);
         }
-        let (_, organization) = ids.iter().find(|(word, _)| word == "$organization").unwrap();
+        let organization = words.of_kind("organization").unwrap();
         // What happens by itself.
         server.clock.advance(Duration::from_hours(24 * 30));
         let begin = std::time::Instant::now();

@@ -134,6 +134,7 @@ with_names! {
         assert_eq!(said(&joined), set_up("INVITE"));
         assert_eq!(joined["membership"]["status"], "MEMBERSHIP_STATUS_INVITED");
         assert_eq!(joined["membership"]["source"], "MEMBERSHIP_SOURCE_DOMAIN");
+        assert_eq!(joined["membership"]["authenticatedVia"], "", "they have not come yet");
         let which = json!({"invitationId": joined["invitationId"]});
         let invitation = acme.call("InvitationService/GetInvitation", which.clone()).await["invitation"].clone();
         assert_eq!(invitation["email"], "bo@acme.com");
@@ -190,7 +191,7 @@ with_names! {
         house.root().call("DomainService/RemoveDomain", which(&acme.domain)).await;
         acme.nothing_for("bo@acme.com", "NO_DOMAIN").await;
         let claimed = house.add(&acme.id, "acme.com").await;
-        assert_ne!(claimed["status"], "DOMAIN_STATUS_VERIFIED");
+        assert_eq!(claimed["status"], "DOMAIN_STATUS_PENDING");
         acme.nothing_for("bo@acme.com", "NO_DOMAIN").await;
     }
 
@@ -218,6 +219,22 @@ with_names! {
         // An administrator brings anybody back.
         acme.member("removed@acme.com").await;
         acme.nothing_for("removed@acme.com", "HAS_MEMBERSHIP").await;
+    }
+
+    async fn another_address_brings_nobody_back(house) {
+        let acme = Acme::build(&house, mode("JOIN")).await;
+        for (email, method) in [("gone@acme.com", "RemoveMember"), ("out@acme.com", "SuspendMembership")] {
+            let member = acme.member(email).await;
+            acme.end(&format!("MembershipService/{method}"), &member).await;
+            let user = json!({"userId": member["userId"], "email": format!("private-{email}.example")});
+            house.root().call("UserService/UpdateUser", json!({"user": user, "updateMask": "email"})).await;
+            acme.nothing_for(email, "REMOVED_BEFORE").await;
+        }
+        let claimed = json!({"member": {"email": "claimed@acme.com", "preProvision": {},
+            "source": "MEMBERSHIP_SOURCE_DOMAIN", "sourceReference": "x"}});
+        let claimed = acme.call("MembershipService/AddMember", claimed).await["membership"].clone();
+        acme.end("MembershipService/RemoveMember", &claimed).await;
+        acme.nothing_for("claimed@acme.com", "REMOVED_BEFORE").await;
     }
 
     async fn an_invitation_that_was_refused_counts_and_one_that_expired_does_not(house) {
@@ -264,6 +281,42 @@ with_names! {
         acme.end("MembershipService/RemoveMember", &joined[0]["membership"]).await;
         assert_eq!(said(&acme.join("next@acme.com").await), set_up("JOIN"), "a place is free again");
         acme.nothing_for("last@acme.com", "FULL").await;
+    }
+
+    async fn a_colleague_gets_what_the_invited_one_has_and_nothing_of_theirs_is_left(house) {
+        let acme = Acme::build(&house, json!({})).await;
+        let invite = json!({"requestId": "i", "invitation": {"email": "alice@acme.com", "roles": ["admin"],
+            "message": "Dear Alice", "allowSameVerifiedDomain": true, "skipMail": true}});
+        let made = acme.call("InvitationService/CreateInvitation", invite.clone()).await;
+        let (invitation, alice) = (&made["invitation"], &made["invitation"]["userId"]);
+        let set = |roles: Value, source: &str, reference: &Value| json!({"membershipId": invitation["membershipId"],
+            "roles": roles, "source": source, "sourceReference": reference});
+        acme.call("MembershipService/SetRoles", set(json!(["member"]), "MEMBERSHIP_SOURCE_API", &json!(""))).await;
+        let source = "MEMBERSHIP_SOURCE_INVITATION";
+        acme.call("MembershipService/SetRoles", set(json!([]), source, &invitation["invitationId"])).await;
+        let accept = json!({"token": made["token"], "email": "bob@acme.com", "emailVerified": true, "requestId": "a"});
+        let accepted = house.root().call("InvitationService/AcceptInvitation", accept.clone()).await;
+        let roles: Vec<_> = accepted["membership"]["roles"].as_array().unwrap().iter().map(|it| &it["role"]).collect();
+        assert_eq!(roles, ["member"], "what was taken does not come back");
+        assert_eq!(accepted["invitation"]["roles"], json!(["member"]));
+        let bob = &accepted["membership"]["userId"];
+        assert_eq!([&accepted["invitation"]["userId"], &accepted["invitation"]["invitedUserId"]], [bob, alice]);
+
+        let get = json!({"invitationId": invitation["invitationId"]});
+        house.root().call("UserService/EraseUser", json!({"userId": bob})).await;
+        let kept = acme.call("InvitationService/GetInvitation", get.clone()).await["invitation"].clone();
+        assert_eq!([&kept["email"], &kept["message"]], ["alice@acme.com", "Dear Alice"], "hers stays with her");
+        house.root().call("UserService/EraseUser", json!({"userId": alice})).await;
+        let bare = acme.call("InvitationService/GetInvitation", get).await["invitation"].clone();
+        assert_eq!([&bare["email"], &bare["message"]], ["", ""]);
+        for (method, mut request) in [("CreateInvitation", invite), ("AcceptInvitation", accept)] {
+            if method == "CreateInvitation" {
+                request["organizationId"] = acme.id.clone();
+            }
+            house.root().refused(&format!("InvitationService/{method}"), request, "IDEMPOTENCY_ANSWER_GONE").await;
+        }
+        let events = format!("{:?}", house.root().events(&text(&acme.id)).await);
+        assert!(!events.contains("alice@acme.com") && !events.contains("Dear Alice"));
     }
 
     async fn of_many_times_at_once_one_counts(house) {

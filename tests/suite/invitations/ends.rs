@@ -65,6 +65,16 @@ on_both_engines! {
         }
     }
 
+    async fn who_was_erased_is_not_invited_again_by_resending(server) {
+        let acme = Acme::build(&server.root).await;
+        let made = acme.invite("bo@example.com", json!({"lifetime": "3600s"})).await;
+        server.clock.advance(DAY);
+        expired(&acme, &made).await;
+        server.root.call("UserService/EraseUser", json!({"userId": made["invitation"]["userId"]})).await;
+        let id = acme.with(json!({"invitationId": made["invitation"]["invitationId"]}));
+        server.root.refused("InvitationService/ResendInvitation", id, "ILLEGAL_TRANSITION").await;
+    }
+
     async fn a_resent_one_keeps_its_id_and_has_another_token(server) {
         let acme = Acme::build(&server.root).await;
         let made = acme.invite("bo@example.com", json!({"lifetime": "3600s", "roles": ["developer"]})).await;
@@ -157,28 +167,4 @@ async fn expired(acme: &Acme<'_>, made: &Value) {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     panic!("not recorded: {}", acme.get(made).await);
-}
-
-on_both_engines! {
-    async fn a_person_is_forgotten_and_an_organization_purged_with_all_that_is_kept(server) {
-        let acme = Acme::build(&server.root).await;
-        let made = acme.invite("bo@example.com", json!({"message": "Welcome", "metadata": {"a": "b"}})).await;
-        let kept = acme.invite("cy@example.com", json!({})).await;
-        let user = json!({"userId": made["invitation"]["userId"]});
-        server.root.call("UserService/DeleteUser", user).await;
-        let tenant = acme.events("invitation").await[0]["tenantId"].as_str().unwrap().parse().unwrap();
-        let (user, id) = (text(&made["invitation"]["userId"]).parse().unwrap(), acme.id.parse().unwrap());
-        let db = roster::db::Db::open(&server.location()).await.unwrap();
-        db.write(async |tx| roster::invitations::forget(tx, tenant, user).await).await.unwrap();
-        let bare = acme.get(&made).await;
-        assert_eq!([&bare["email"], &bare["message"]], ["", ""]);
-        assert_eq!((&bare["metadata"], &bare["status"]), (&json!({}), &json!("INVITATION_STATUS_REVOKED")));
-        assert_eq!(acme.get(&kept).await["email"], "cy@example.com");
-        db.write(async |tx| roster::invitations::purge(tx, tenant, id).await).await.unwrap();
-        db.close().await;
-        let preview = json!({"token": kept["token"]});
-        server.root.refused("InvitationService/PreviewInvitation", preview, "INVITATION_NOT_FOUND").await;
-        let list = acme.call("InvitationService/ListInvitations", json!({})).await;
-        assert_eq!(list["invitations"], json!([]));
-    }
 }

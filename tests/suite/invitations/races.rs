@@ -12,20 +12,6 @@ use crate::{
 const AT_ONCE: usize = 64;
 
 on_both_engines! {
-    async fn of_many_who_accept_one_does(server) {
-        let acme = Acme::build(&server.root).await;
-        for round in 0..4 {
-            let email = format!("p{round}@example.com");
-            let made = acme.invite(&email, json!({})).await;
-            let accept = || server.root.try_call("InvitationService/AcceptInvitation", acceptance(&made, &email));
-            let answers = join_all((0..AT_ONCE).map(|_| accept())).await;
-            let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).map(reason).collect();
-            assert_eq!(refused, vec!["INVITATION_USED"; AT_ONCE - 1]);
-            assert_eq!(acme.events("invitation.accepted").await.len(), round + 1);
-            assert_eq!(acme.events("membership.activated").await.len(), round + 1);
-        }
-    }
-
     async fn of_many_who_invite_one_person_one_does(server) {
         let acme = Acme::build(&server.root).await;
         for round in 0..4 {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Acme, acceptance};
+use super::{Acme, DAY, acceptance};
 use crate::{
     in_a_house, on_both_engines,
     support::{Caller, Engine, TestServer},
@@ -73,6 +73,55 @@ in_a_house! {
         assert_eq!(declined["invitation"]["status"], "INVITATION_STATUS_DECLINED");
     }
 
+    async fn without_the_token_the_address_must_be_proven_too(house) {
+        let root = &house.server.root;
+        let acme = Acme::build(root).await;
+        let made = acme.invite("ceo@example.com", json!({"roles": ["admin"]})).await;
+        let user_id = &made["invitation"]["userId"];
+        let activate = acme.with(json!({}));
+        let method = "MembershipService/ActivateMembership";
+        let unproven = user(&house, user_id, "mallory", json!({"email": "ceo@example.com"})).await;
+        unproven.refused(method, activate.clone(), "ADDRESS_NOT_VERIFIED").await;
+        let other = holder(&house, "mallory", verified("mallory@example.com")).await;
+        other.refused(method, activate.clone(), "INVITATION_ADDRESS_MISMATCH").await;
+        let proven = holder(&house, "mallory", verified("ceo@example.com")).await;
+        proven.call(method, activate).await;
+        assert_eq!(acme.get(&made).await["status"], "INVITATION_STATUS_ACCEPTED");
+    }
+
+    async fn a_request_that_took_its_own_right_is_answered_again(house) {
+        let root = &house.server.root;
+        let acme = Acme::build(root).await;
+        let owner = root.call("UserService/LookupUser", json!({"email": "ada@acme.example"})).await;
+        let ada = user(&house, &owner["user"]["userId"], "ada", json!({})).await;
+        let next = acme.call("MembershipService/AddMember", json!({"member": {"email": "bo@example.com"}})).await;
+        let listed = acme.call("MembershipService/ListMemberships", json!({"userId": owner["user"]["userId"]})).await;
+        let transfer = acme.with(json!({"requestId": "t", "ownerMembershipId": listed["memberships"][0]["membershipId"],
+            "newOwnerMembershipId": next["membership"]["membershipId"], "formerOwnerRole": "member"}));
+        let method = "OrganizationService/TransferOwnership";
+        let answer = ada.call(method, transfer.clone()).await;
+        assert_eq!(ada.call(method, transfer.clone()).await, answer);
+        let mut other = transfer.clone();
+        other["requestId"] = json!("another");
+        ada.refused(method, other, "MISSING_PERMISSION").await;
+        let mut changed = transfer;
+        changed["formerOwnerRole"] = json!("admin");
+        ada.refused(method, changed, "MISSING_PERMISSION").await;
+        assert_eq!(acme.events("organization.ownership_transferred").await.len(), 1);
+    }
+
+    async fn a_suspended_user_declines_nothing(house) {
+        let root = &house.server.root;
+        let acme = Acme::build(root).await;
+        let made = acme.invite("bo@example.com", json!({})).await;
+        let bo = user(&house, &made["invitation"]["userId"], "bo", verified("bo@example.com")).await;
+        root.call("UserService/SuspendUser", json!({"userId": made["invitation"]["userId"]})).await;
+        let decline = json!({"token": made["token"]});
+        bo.refused("InvitationService/DeclineInvitation", decline.clone(), "USER_SUSPENDED").await;
+        bo.refused("InvitationService/PreviewInvitation", decline, "USER_SUSPENDED").await;
+        assert_eq!(acme.get(&made).await["status"], "INVITATION_STATUS_PENDING");
+    }
+
     async fn a_user_who_invites_is_the_inviter_and_gives_what_they_have(house) {
         let root = &house.server.root;
         let acme = Acme::build(root).await;
@@ -105,8 +154,8 @@ on_both_engines! {
         service.refused(accept, unverified, "ADDRESS_NOT_VERIFIED").await;
         let other = acceptance(&made, "eve@example.com");
         service.refused(accept, other, "INVITATION_ADDRESS_MISMATCH").await;
-        let missing = server.root.try_call("UserService/LookupUser", json!({"email": "eve@example.com"})).await;
-        assert!(missing.is_err(), "nobody became a user by it");
+        let nobody = json!({"email": "eve@example.com"});
+        server.root.refused("UserService/LookupUser", nobody, "USER_NOT_FOUND").await;
         let by_id = json!({"token": token, "userId": user, "emailVerified": true});
         server.caller(&["invitations:write"]).await.refused(accept, by_id.clone(), "MISSING_PERMISSION").await;
         service.call(accept, by_id).await;
@@ -126,6 +175,21 @@ on_both_engines! {
         let made = acme.invite("bo@acme.example", json!({"allowSameVerifiedDomain": true})).await;
         let accept = acceptance(&made, "cy@acme.example");
         server.root.refused("InvitationService/AcceptInvitation", accept, "INVITATION_ADDRESS_MISMATCH").await;
+    }
+
+    async fn nobody_takes_a_place_whose_time_is_over(server) {
+        let acme = Acme::build(&server.root).await;
+        let member = json!({"email": "office@example.com", "invite": {}, "endTime": server.clock.in_future(DAY)});
+        let added = acme.call("MembershipService/AddMember", json!({"member": member})).await;
+        let resend = json!({"invitationId": added["invitationId"], "skipMail": true});
+        let made = acme.call("InvitationService/ResendInvitation", resend).await;
+        let moved = json!({"user": {"userId": added["membership"]["userId"], "email": "bo@example.com"},
+            "updateMask": "email"});
+        server.root.call("UserService/UpdateUser", moved).await;
+        server.root.call("UserService/CreateUser", json!({"email": "office@example.com"})).await;
+        server.clock.advance(2 * DAY);
+        let accept = acceptance(&made, "office@example.com");
+        server.root.refused("InvitationService/AcceptInvitation", accept, "MEMBERSHIP_ENDED").await;
     }
 
     async fn whoever_has_the_address_now_takes_the_place(server) {

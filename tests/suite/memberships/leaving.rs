@@ -5,39 +5,12 @@ use serde_json::json;
 use super::{Acme, status};
 use crate::{
     callers::link,
-    in_a_house, on_both_engines,
-    support::{Engine, TestServer, reason, text},
+    in_a_house,
+    support::{Engine, text},
     tokens::House,
 };
 
 const LEAVE: &str = "MembershipService/Leave";
-
-on_both_engines! {
-    async fn of_two_last_owners_who_leave_at_once_one_stays(server) {
-        let acme = Acme::build(&server.root).await;
-        let mut stayed = json!(acme.owner);
-        for round in 0..10 {
-            let other = acme.add(json!({"email": format!("o{round}@example.com"), "roles": ["owner"]})).await;
-            let both = [stayed.clone(), other["membershipId"].clone()];
-            let calls: Vec<_> = both.iter().cycle().take(8).map(|id| {
-                let (root, request) = (server.root.clone(), json!({"organizationId": acme.id, "membershipId": id}));
-                tokio::spawn(async move {
-                    root.try_call(LEAVE, request).await.map_or_else(|refusal| reason(&refusal), |_| "left".to_owned())
-                })
-            }).collect();
-            let answers = acme.joined(calls).await;
-            assert!(answers.iter().all(|answer| ["left", "LAST_OWNER"].contains(&answer.as_str())), "{answers:?}");
-            let mut staying = Vec::new();
-            for id in both {
-                if status(&acme.get(&id).await) == "ACTIVE" {
-                    staying.push(id);
-                }
-            }
-            assert_eq!(staying.len(), 1, "{answers:?}");
-            stayed = staying.remove(0);
-        }
-    }
-}
 
 in_a_house! {
     async fn a_member_leaves_with_teams_and_grants_and_comes_back_as_somebody_new(house) {

@@ -235,12 +235,19 @@ on_both_engines! {
         let stranger = server.root.call("UserService/CreateUser", json!({"email": "new@example.com"})).await;
         acme.call(RESTORE, named(&stranger["user"]["userId"])).await;
         assert_eq!(roles(&acme.standing().await[&text(&stranger["user"]["userId"])]), ["owner"]);
-        // Without any owner from the beginning, none is needed.
-        let made = server.root.call("OrganizationService/CreateOrganization", json!({"slug": "ownerless"})).await;
-        let id = text(&made["organization"]["organizationId"]);
-        let ownerless = Acme { root: server.root.clone(), id, owner: String::new() };
-        ownerless.call(DELETE, json!({})).await;
-        lesser.call("OrganizationService/RestoreOrganization", ownerless.request(json!({}))).await;
+    }
+
+    async fn an_organization_that_had_no_active_owner_comes_back_without_one(server) {
+        let absent = json!({"email": "absent@example.com", "status": "USER_STATUS_PRE_PROVISIONED"});
+        let absent = server.root.call("UserService/CreateUser", absent).await["user"]["userId"].clone();
+        for (slug, owners) in [("ownerless", json!([])), ("waiting", json!([{"userId": absent}]))] {
+            let create = json!({"slug": slug, "initialOwners": owners});
+            let made = server.root.call("OrganizationService/CreateOrganization", create).await;
+            let which = json!({"organizationId": made["organization"]["organizationId"]});
+            server.root.call("OrganizationService/DeleteOrganization", which.clone()).await;
+            let lesser = server.caller(&["organizations:delete"]).await;
+            lesser.call("OrganizationService/RestoreOrganization", which).await;
+        }
     }
 
     async fn the_slug_of_a_deleted_organization_is_its_own(server) {

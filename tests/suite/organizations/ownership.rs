@@ -1,12 +1,11 @@
 //! Handing ownership over, over gRPC.
 
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{Acme, roles};
 use crate::{
     in_a_house, on_both_engines,
-    support::{Engine, TestServer, bad_fields, reason, text},
+    support::{Engine, TestServer, bad_fields, text},
     tokens::House,
 };
 
@@ -100,46 +99,6 @@ on_both_engines! {
         acme.refused(TRANSFER, transfer(&acme.owner, &bob), "ORGANIZATION_DELETING").await;
     }
 
-    async fn of_many_transfers_of_one_ownership_one_is_made(server) {
-        let acme = Acme::new(&server.root, "acme").await;
-        let mut heirs = Vec::new();
-        for heir in 0..64 {
-            heirs.push(text(&acme.add(&format!("heir-{heir}@example.com"), &[]).await["membershipId"]));
-        }
-        let before = acme.events().await.len();
-        let transfers = heirs.iter().map(|heir| {
-            acme.root.try_call("OrganizationService/TransferOwnership", acme.request(transfer(&acme.owner, heir)))
-        });
-        let answers = join_all(transfers).await;
-        let made: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().ok()).collect();
-        assert_eq!(made.len(), 1, "{answers:?}");
-        let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
-        assert!(refused.iter().all(|status| reason(status) == "NOT_AN_OWNER"), "{refused:?}");
-        assert_eq!(acme.owners().await, [text(&made[0]["owner"]["membershipId"])]);
-        assert_eq!(acme.events().await.len(), before + 3);
-    }
-
-    async fn both_ways_at_once_there_is_always_one_owner(server) {
-        let acme = Acme::new(&server.root, "acme").await;
-        let bob = text(&acme.add("bob@example.com", &[]).await["membershipId"]);
-        for _ in 0..4 {
-            let before = acme.events().await.len();
-            let ways = (0..64).map(|call| {
-                let (from, to) = if call % 2 == 0 { (&acme.owner, &bob) } else { (&bob, &acme.owner) };
-                acme.root.try_call("OrganizationService/TransferOwnership", acme.request(transfer(from, to)))
-            });
-            let answers = join_all(ways).await;
-            let made = answers.iter().filter(|answer| answer.is_ok()).count();
-            let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err().map(reason)).collect();
-            assert!(made > 0 && refused.iter().all(|why| why == "NOT_AN_OWNER"), "{made} made, {refused:?}");
-            assert_eq!(acme.owners().await.len(), 1);
-            let events = acme.events().await.split_off(before);
-            assert_eq!(events.len(), 3 * made);
-            let new_owner = |event: &Value| event["organizationOwnershipTransferred"]["ownerMembershipId"].clone();
-            let owners: Vec<_> = events.iter().step_by(3).map(new_owner).collect();
-            assert!(owners.windows(2).all(|two| two[0] != two[1]), "each hands on what the last one got");
-        }
-    }
 }
 
 in_a_house! {
