@@ -80,7 +80,9 @@ impl OrganizationState {
             | Data::InvitationRevoked(_)
             | Data::InvitationExpired(_)
             | Data::InvitationMailSent(_)
-            | Data::InvitationMailFailed(_) => {}
+            | Data::InvitationMailFailed(_)
+            | Data::InvitationErased(_)
+            | Data::MembershipErased(_) => {}
             // Of the tenant's own stream, never here.
             Data::TenantCreated(_)
             | Data::TenantUpdated(_)

@@ -88,6 +88,7 @@ catalogue! {
     OrganizationPurged "organization.purged",
     MembershipUpdated "membership.updated",
     MembershipActivated "membership.activated",
+    MembershipErased "membership.erased",
     InvitationCreated "invitation.created",
     InvitationResent "invitation.resent",
     InvitationAccepted "invitation.accepted",
@@ -96,6 +97,7 @@ catalogue! {
     InvitationExpired "invitation.expired",
     InvitationMailSent "invitation.mail_sent",
     InvitationMailFailed "invitation.mail_failed",
+    InvitationErased "invitation.erased",
 }
 
 static ENVELOPE: LazyLock<MessageDescriptor> = LazyLock::new(|| {

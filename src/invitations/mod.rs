@@ -6,6 +6,7 @@
 mod accept;
 mod create;
 mod end;
+mod erase;
 mod mails;
 mod preview;
 mod resend;
@@ -19,6 +20,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub use accept::{Accept, Accepted, Accepter, accept};
 pub use create::{Created, NewInvitation, Terms, create, create_all, invite};
 pub use end::{Due, accepted_with, decline, due, expire, revoke, revoked_with};
+pub use erase::{erase_all_of_user, organizations_of};
 pub use mails::{DueMail, Outcome, Parcel, due_mails, prepare_mail, settle_mail};
 pub use preview::{Preview, preview};
 pub use resend::{Resend, resend};
@@ -221,11 +223,6 @@ pub async fn list(
 /// Whether an invitation for an address was declined, or taken back.
 pub async fn was_refused(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId, email_key: &str) -> Result<bool> {
     store::was_refused(tx, tenant_id, id, email_key).await
-}
-
-/// Empties what invitations keep of a person who is erased: ids and history stay.
-pub async fn forget(tx: &mut Tx, tenant_id: TenantId, user_id: UserId) -> Result<()> {
-    store::forget(tx, tenant_id, user_id).await
 }
 
 /// Everything of an organization that is purged: its invitations, their tokens and their mails.

@@ -165,10 +165,21 @@ pub async fn was_refused(tx: &mut Tx, tenant: TenantId, organization: Organizati
     Ok(count > 0)
 }
 
-pub async fn forget(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<()> {
-    let sql = "UPDATE invitations SET email = '', email_key = '', message = '', metadata = $3, mail_error = ''
-        WHERE tenant_id = $1 AND invited_user_id = $2";
-    tx.execute(sql, args![tenant, user, serde_json::json!({})]).await.map(drop)
+pub async fn organizations_of(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<Vec<(OrganizationId,)>> {
+    let sql = "SELECT DISTINCT organization_id FROM invitations
+        WHERE tenant_id = $1 AND invited_user_id = $2 AND email_key <> ''";
+    tx.fetch_all(sql, args![tenant, user]).await
+}
+
+/// Empties what is personal of a person's invitations; answers those that had something.
+pub async fn erase(tx: &mut Tx, tenant: TenantId, user: UserId, now: Timestamp) -> Result<Vec<Invitation>> {
+    let sql = concat!(
+        "UPDATE invitations SET email = '', email_key = '', message = '', metadata = $3, mail_error = '',
+            updated_at = $4
+        WHERE tenant_id = $1 AND invited_user_id = $2 AND email_key <> '' RETURNING ",
+        columns!()
+    );
+    tx.fetch_all(sql, args![tenant, user, serde_json::json!({}), now]).await
 }
 
 /// Their tokens and mails go with them.

@@ -95,6 +95,10 @@ pub fn ended(before: &Invitation, after: &Invitation) -> Change {
     change(after, data)
 }
 
+pub fn erased(invitation: &Invitation) -> Change {
+    change(invitation, created!(InvitationErased, invitation))
+}
+
 pub fn mail_sent(before: &Invitation, after: &Invitation) -> Change {
     change(after, changed!(InvitationMailSent, before, after))
 }

@@ -5,7 +5,7 @@
 //! whoever suspends or removes a user locks the organizations that they own: so no two changes can each rely on the
 //! other's owner.
 
-use super::{Filter, Membership, store};
+use super::{Membership, store};
 use crate::{
     clock::Timestamp,
     context::Ctx,
@@ -58,12 +58,5 @@ pub async fn ensure_owners_without(tx: &mut Tx, tenant_id: TenantId, user_id: Us
 pub async fn lock_owned_by(ctx: &Ctx, tx: &mut Tx, user_id: UserId) -> Result<()> {
     let owned = store::owned_by(tx, ctx.tenant_id, user_id).await?;
     let ids = owned.iter().map(|membership| membership.organization_id).collect();
-    organizations::lock_all(ctx, tx, ids).await.map(drop)
-}
-
-/// Locks the organizations that a user is a member of.
-pub async fn lock_all_of(ctx: &Ctx, tx: &mut Tx, user_id: UserId) -> Result<()> {
-    let present = store::list(tx, ctx.tenant_id, super::Of::User(user_id), Filter::default(), None, i64::MAX).await?;
-    let ids = present.iter().map(|membership| membership.organization_id).collect();
     organizations::lock_all(ctx, tx, ids).await.map(drop)
 }

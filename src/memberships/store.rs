@@ -217,6 +217,23 @@ pub async fn count_of_origin(tx: &mut Tx, tenant: TenantId, id: OrganizationId, 
     Ok(count)
 }
 
+/// The organizations in which something of a user's membership may end or be emptied.
+pub async fn organizations_of(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<Vec<(OrganizationId,)>> {
+    let sql = "SELECT DISTINCT organization_id FROM memberships
+        WHERE tenant_id = $1 AND user_id = $2 AND (status <> 'removed' OR metadata <> $3)";
+    tx.fetch_all(sql, args![tenant, user, serde_json::json!({})]).await
+}
+
+/// Empties what is personal of a user's memberships; answers those that had something.
+pub async fn erase(tx: &mut Tx, tenant: TenantId, user: UserId, now: Timestamp) -> Result<Vec<Membership>> {
+    let sql = concat!(
+        "UPDATE memberships SET metadata = $3, version = version + 1, updated_at = $4
+        WHERE memberships.tenant_id = $1 AND memberships.user_id = $2 AND memberships.metadata <> $3 RETURNING ",
+        columns!()
+    );
+    tx.fetch_all(sql, args![tenant, user, serde_json::json!({}), now]).await
+}
+
 pub async fn list(
     tx: &mut Tx,
     tenant: TenantId,

@@ -107,7 +107,7 @@ pub fn kind(kind: Option<MembershipKind>) -> Option<Kind> {
 }
 
 fn change(membership: &Membership, data: Data) -> Change {
-    Change::in_organization(membership.organization_id, "membership", membership.id, data)
+    Change::in_organization(membership.organization_id, "membership", membership.id, data).about(membership.user_id)
 }
 
 pub fn created(membership: &Membership) -> Change {
@@ -120,6 +120,10 @@ pub fn updated(before: &Membership, after: &Membership) -> Change {
 
 pub fn activated(before: &Membership, after: &Membership) -> Change {
     change(after, changed!(MembershipActivated, before, after))
+}
+
+pub fn erased(membership: &Membership) -> Change {
+    change(membership, created!(MembershipErased, membership))
 }
 
 pub fn role_assigned(before: &Membership, after: &Membership) -> Change {

@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     events::{self, Change},
     ids::UserId,
-    memberships,
+    invitations, memberships, organizations,
 };
 
 /// Removes a user for good; their identities become free. Fails with `LAST_OWNER` where an organization would lose its
@@ -22,9 +22,11 @@ pub async fn delete(ctx: &Ctx, tx: &mut Tx, id: UserId) -> Result<User> {
     Ok(after)
 }
 
-/// A user, locked with every organization that they are a member of.
+/// A user, locked with every organization that keeps something of them.
 pub(super) async fn lock(ctx: &Ctx, tx: &mut Tx, id: UserId) -> Result<User> {
-    memberships::lock_all_of(ctx, tx, id).await?;
+    let mut organization_ids = memberships::organizations_of(tx, ctx.tenant_id, id).await?;
+    organization_ids.extend(invitations::organizations_of(tx, ctx.tenant_id, id).await?);
+    organizations::lock_all(ctx, tx, organization_ids).await?;
     store::lock(tx, ctx.tenant_id, id).await?.ok_or_else(not_found)
 }
 

@@ -63,13 +63,18 @@ async fn a_topic_may_hold_what_was_erased_since_it_was_published() {
         let caller = Caller::connect(&service.address, service.first_key.clone()).await;
         let organization = caller.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
         let member = json!({"organizationId": organization["organization"]["organizationId"],
-            "member": {"email": "ada@example.com", "displayName": "Ada"}});
+            "member": {"email": "ada@example.com", "displayName": "Ada", "metadata": {"desk": "7"}}});
         let added = caller.call("MembershipService/AddMember", member).await;
+        let invitation = json!({"organizationId": organization["organization"]["organizationId"],
+            "invitation": {"email": "bo@example.com", "message": "Come, Bo!"}});
+        let invited = caller.call("InvitationService/CreateInvitation", invitation).await;
+        caller.call("InvitationService/DeclineInvitation", json!({"token": invited["token"]})).await;
         let proven = move || assert_stream_proven(&arguments, &brokers, &topic);
         tokio::task::spawn_blocking(proven.clone()).await.unwrap();
-        let which = json!({"userId": added["membership"]["userId"]});
-        let erased = caller.call("UserService/EraseUser", which).await;
-        assert_eq!(erased["user"]["email"], "");
+        for user_id in [&added["membership"]["userId"], &invited["invitation"]["userId"]] {
+            let erased = caller.call("UserService/EraseUser", json!({"userId": user_id})).await;
+            assert_eq!(erased["user"]["email"], "");
+        }
         tokio::task::spawn_blocking(move || {
             proven();
             assert_eq!(service.terminate(), Some(0));

@@ -144,7 +144,7 @@ on_both_engines! {
             let (before, after) = (state(event, name, "before"), state(event, name, "after"));
             let verb = name.split('.').nth(1).unwrap();
             let (has_before, has_after) = match (*name, verb) {
-                (_, "created" | "member_added" | "added") | ("user.erased", _) => (false, true),
+                (_, "created" | "member_added" | "added") | (_, "erased") => (false, true),
                 ("organization.deleted" | "user.deleted" | "membership.removed", _) => (true, true),
                 ("grant.revoked", _) | ("domain.removed", _) | (_, "deleted" | "member_removed") => (true, false),
                 _ => (true, true),

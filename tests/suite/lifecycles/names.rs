@@ -48,7 +48,7 @@ impl Names {
     pub fn show(&self, state: &State, id: Id, thing: &Thing) -> Map<String, Value> {
         let shown = match thing {
             Thing::User(user) => self.user(id, user, state.user(id).erased),
-            Thing::Membership(membership) => self.membership(id, membership),
+            Thing::Membership(membership) => self.membership(id, membership, state.user(membership.user).erased),
             Thing::Organization(org) => self.org(id, org),
             Thing::Invitation(invitation) => {
                 let erased = !state.things.contains_key(&id) || state.invitation(id).email.is_empty();
@@ -84,7 +84,7 @@ impl Names {
         })
     }
 
-    fn membership(&self, id: Id, membership: &Membership) -> Value {
+    fn membership(&self, id: Id, membership: &Membership, erased: bool) -> Value {
         let roles = membership.roles.iter();
         let roles = roles.map(|it| format!("{} {} {}", it.role, it.source, self.reference(it.reference)));
         json!({
@@ -96,7 +96,7 @@ impl Names {
             "source": format!("MEMBERSHIP_SOURCE_{}", membership.source),
             "sourceReference": self.reference(membership.reference),
             "roles": roles.collect::<BTreeSet<String>>(),
-            "metadata": note(&membership.note),
+            "metadata": note(if erased { "" } else { &membership.note }),
             "endTime?": membership.end.is_some(),
         })
     }

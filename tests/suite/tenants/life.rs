@@ -124,8 +124,15 @@ pub const LIFE: &[(&str, &str, &str, &[&str])] = &[
         &["kind", "metadata", "review_time", "end_time"],
     ),
     (
+        "InvitationService/CreateInvitation",
+        r#"{"organizationId": "$organization", "invitation": {"email": "ada@example.com", "skipMail": true}}"#,
+        "invitation.created",
+        &[],
+    ),
+    ("InvitationService/DeclineInvitation", r#"{"token": "$token"}"#, "invitation.declined", &["status", "end_time"]),
+    (
         "MembershipService/AddMember",
-        r#"{"organizationId": "$organization", "member": {"userId": "$user"}}"#,
+        r#"{"organizationId": "$organization", "member": {"userId": "$user", "metadata": {"a": "b"}}}"#,
         "membership.created",
         &[],
     ),

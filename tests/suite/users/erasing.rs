@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// All that is personal about Ada.
-const PERSONAL: [&str; 8] = [
+const PERSONAL: [&str; 9] = [
     "ada.lovelace@example.com",
     "Ada.Lovelace@Example.com",
     "countess@example.com",
@@ -23,6 +23,7 @@ const PERSONAL: [&str; 8] = [
     "analytical-key",
     "analytical-value",
     "ada-at-the-provider",
+    "the-difference-engine",
 ];
 
 /// Ada, with everything that may be known of a user, a past, and a membership.
@@ -47,7 +48,8 @@ impl Ada {
         let organization = json!({"slug": "acme", "initialOwners": [{"email": "owner@example.com"}]});
         let organization = root.call("OrganizationService/CreateOrganization", organization).await;
         let organization_id = text(&organization["organization"]["organizationId"]);
-        let add = json!({"organizationId": organization_id, "member": {"userId": user["userId"]}});
+        let member = json!({"userId": user["userId"], "metadata": {"desk": "the-difference-engine"}});
+        let add = json!({"organizationId": organization_id, "member": member});
         root.call("MembershipService/AddMember", add).await;
         let requests = vec![("UserService/CreateUser", create), ("UserService/LinkIdentity", link)];
         Self { user_id: text(&user["userId"]), organization_id, requests }
@@ -155,7 +157,7 @@ on_both_engines! {
     async fn what_was_personal_is_nowhere_and_history_stays(server) {
         let root = &server.root;
         let ada = Ada::new(root).await;
-        assert_eq!(tables_with(&server, &PERSONAL).await, ["events_personal", "requests", "user_former_emails", "user_identities", "users"]);
+        assert_eq!(tables_with(&server, &PERSONAL).await, ["events_personal", "memberships", "requests", "user_former_emails", "user_identities", "users"]);
         let before = history(root, &ada.organization_id).await;
         assert_eq!(found(&json!(before).to_string(), &PERSONAL).len(), PERSONAL.len(), "readers see whole events");
         let erased = root.call("UserService/EraseUser", ada.which()).await["user"].clone();
@@ -169,7 +171,7 @@ on_both_engines! {
         let mut expected = types(&before);
         let own = before.iter().filter(|event| event["organizationId"] == "").count();
         expected.splice(own..own, ["user.deleted".to_owned(), "user.erased".to_owned()]);
-        expected.push("membership.removed".to_owned());
+        expected.extend(["membership.removed", "membership.erased"].map(str::to_owned));
         assert_eq!(types(&after), expected);
         for stream in [&after[..own + 2], &after[own + 2..]] {
             let sequences: Vec<_> = stream.iter().map(|event| text(&event["sequence"]).parse::<usize>().unwrap()).collect();
@@ -188,6 +190,9 @@ on_both_engines! {
                 if field.starts_with("user") && was[&field][state]["userId"] == ada.user_id {
                     was[&field][state] = Ada::bare(&was[&field][state]);
                 }
+                if field.starts_with("membership") && was[&field][state]["userId"] == ada.user_id {
+                    was[&field][state]["metadata"] = json!({});
+                }
             }
             assert_eq!(is, &was);
         }
@@ -200,6 +205,13 @@ on_both_engines! {
         assert_eq!((&event["type"], &event["reason"]), (&json!("user.erased"), &json!("asked to be forgotten")));
         assert_eq!((&event["userErased"], &event["changedFields"]), (&json!({"after": erased}), &json!([])));
         assert_eq!(event["correlationId"], deleted["eventId"], "one change");
+        let [.., removed, event] = &after[..] else { panic!("two events") };
+        assert_eq!(event["correlationId"], deleted["eventId"], "one change");
+        let membership = json!({"organizationId": ada.organization_id,
+            "membershipId": removed["membershipRemoved"]["after"]["membershipId"]});
+        let membership = root.call("MembershipService/GetMembership", membership).await["membership"].clone();
+        assert_eq!(event["membershipErased"], json!({"after": membership}), "the log has what the service has");
+        assert_eq!(membership["metadata"], json!({}));
     }
 
     async fn a_repeated_request_does_not_bring_it_back(server) {
@@ -247,6 +259,9 @@ on_both_engines! {
             let bare = get(which).await;
             assert_eq!(bare["status"], format!("INVITATION_STATUS_{status}"));
             assert_eq!((&bare["email"], &bare["message"], &bare["metadata"]), (&json!(""), &json!(""), &json!({})));
+            let log = root.events(which["organizationId"].as_str().unwrap()).await;
+            let last = log.last().unwrap();
+            assert_eq!((&last["type"], &last["invitationErased"]), (&json!("invitation.erased"), &json!({"after": bare})));
             root.refused("InvitationService/CreateInvitation", invite.clone(), "IDEMPOTENCY_ANSWER_GONE").await;
         }
         root.refused("InvitationService/ResendInvitation", invited[0].0.clone(), "ILLEGAL_TRANSITION").await;
@@ -261,11 +276,11 @@ on_both_engines! {
         assert_eq!((&removed["email"], &removed["eraseTime"]), (&json!("countess@example.com"), &Value::Null));
         let before = history(root, &ada.organization_id).await.len();
         let erased = root.call("UserService/EraseUser", ada.which()).await["user"].clone();
-        assert_eq!(history(root, &ada.organization_id).await.len(), before + 1, "user.erased alone");
+        assert_eq!(history(root, &ada.organization_id).await.len(), before + 2, "user.erased, membership.erased");
         server.clock.advance(std::time::Duration::from_secs(1));
         assert_eq!(root.call("UserService/EraseUser", ada.which()).await["user"], erased);
         assert_eq!(root.call("UserService/DeleteUser", ada.which()).await["user"], erased);
-        assert_eq!(history(root, &ada.organization_id).await.len(), before + 1, "and once");
+        assert_eq!(history(root, &ada.organization_id).await.len(), before + 2, "and once");
         let identity = json!({"issuer": "https://idp.example", "subject": "ada-at-the-provider"});
         for key in [json!({"email": "countess@example.com"}), json!({"externalId": "x-ada-1815"}),
             json!({"identity": identity}), json!({"userId": ada.user_id})]

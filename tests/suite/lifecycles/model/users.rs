@@ -111,13 +111,23 @@ impl Act {
             self.quietly(id, |user: &mut User| {
                 (user.email, user.name, user.erased) = (String::new(), String::new(), true);
             });
-            let theirs: Vec<Id> = self.state.invitations().filter(|(_, it)| it.user == id).map(|(id, _)| id).collect();
-            for invitation in theirs {
-                self.quietly(invitation, |invitation: &mut super::Invitation| invitation.email.clear());
-            }
             self.announce("user.erased", id);
+            self.cascade(|act| act.erase_what_is_kept_of(id));
         }
         self.show("user", id);
+    }
+
+    fn erase_what_is_kept_of(&mut self, user: Id) {
+        let memberships = self.state.memberships().filter(|(_, it)| it.user == user && !it.note.is_empty());
+        for membership in memberships.map(|(id, _)| id).collect::<Vec<Id>>() {
+            self.quietly(membership, |membership: &mut super::Membership| membership.note.clear());
+            self.announce("membership.erased", membership);
+        }
+        let invitations = self.state.invitations().filter(|(_, it)| it.user == user);
+        for invitation in invitations.map(|(id, _)| id).collect::<Vec<Id>>() {
+            self.quietly(invitation, |invitation: &mut super::Invitation| invitation.email.clear());
+            self.announce("invitation.erased", invitation);
+        }
     }
 
     pub fn link_identity(&mut self, id: Id, account: usize) {
