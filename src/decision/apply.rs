@@ -73,6 +73,7 @@ impl OrganizationState {
             | Data::DomainLost(_)
             | Data::DomainFailed(_)
             | Data::DomainRemoved(_)
+            | Data::DomainChecked(_)
             | Data::InvitationCreated(_)
             | Data::InvitationResent(_)
             | Data::InvitationAccepted(_)

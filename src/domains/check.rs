@@ -172,8 +172,7 @@ impl Checker {
     }
 }
 
-/// What follows from what the servers of a verified domain said. That it was looked at is no change that anybody hears of;
-/// that it is lost is.
+/// What follows from what the servers of a verified domain said.
 async fn settle(
     tx: &mut Tx,
     now: Timestamp,
@@ -187,21 +186,17 @@ async fn settle(
     if before.status != Status::Verified || before.challenge != said.challenge {
         return Ok(());
     }
-    if said.proves(&before) {
-        let next_check_at = Some(now.plus(EVERY));
-        let after = Domain { checked_at: Some(now), missing_since: None, next_check_at, ..before };
-        return store::update(tx, &after).await;
-    }
     if let Txt::Failure(_) = said.txt {
         let after = Domain { next_check_at: Some(now.plus(AGAIN)), ..before };
         return store::update(tx, &after).await;
     }
-    let missing_since = before.missing_since.unwrap_or(now);
-    if now < missing_since.plus(MISSING_FOR) {
-        let next_check_at = Some(now.plus(EVERY_MISSING));
-        let missing_since = Some(missing_since);
-        let after = Domain { checked_at: Some(now), missing_since, next_check_at, ..before };
-        return store::update(tx, &after).await;
+    let missing_since = (!said.proves(&before)).then(|| before.missing_since.unwrap_or(now));
+    if missing_since.is_none_or(|since| now < since.plus(MISSING_FOR)) {
+        let pause = if missing_since.is_some() { EVERY_MISSING } else { EVERY };
+        let next_check_at = Some(now.plus(pause));
+        let after = Domain { checked_at: Some(now), missing_since, next_check_at, ..before.clone() };
+        store::update(tx, &after).await?;
+        return events::append(&ctx, tx, vec![wire::checked(&before, &after)]).await;
     }
     let after = Domain { status: Status::Lost, checked_at: Some(now), next_check_at: None, ..touched(&ctx, &before) };
     store::update(tx, &after).await?;

@@ -143,6 +143,10 @@ pub fn updated(before: &Domain, after: &Domain) -> Change {
     change(after, changed!(DomainUpdated, before, after))
 }
 
+pub fn checked(before: &Domain, after: &Domain) -> Change {
+    change(after, changed!(DomainChecked, before, after))
+}
+
 pub fn lost(before: &Domain, after: &Domain) -> Change {
     change(after, changed!(DomainLost, before, after))
 }

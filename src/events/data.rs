@@ -83,6 +83,7 @@ catalogue! {
     DomainLost "domain.lost",
     DomainFailed "domain.failed",
     DomainRemoved "domain.removed",
+    DomainChecked "domain.checked",
     OrganizationOwnershipTransferred "organization.ownership_transferred",
     OrganizationRestored "organization.restored",
     OrganizationPurged "organization.purged",

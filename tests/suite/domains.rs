@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    Caller, Engine, TestServer, bad_fields,
-    name_server::{At, NameServer},
-    text,
+use crate::{
+    support::{
+        Caller, Engine, TestServer, bad_fields,
+        name_server::{At, NameServer},
+        text,
+    },
+    tenants::state,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -79,6 +82,13 @@ impl House {
         let (count,): (i64,) = db.snapshot().await.unwrap().fetch_one(sql, vec![now.into()]).await.unwrap();
         db.close().await;
         count > 0
+    }
+
+    /// A domain as the last event of its organization leaves it.
+    async fn last_told(&self, organization: &Value) -> Value {
+        let events = self.root().events(&text(organization)).await;
+        let last = events.last().unwrap();
+        state(last, last["type"].as_str().unwrap(), "after").clone()
     }
 
     async fn types(&self, organization: &Value) -> Vec<String> {
@@ -264,6 +274,7 @@ with_names! {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             assert!(!house.is_due().await, "what they said was not settled");
+            assert_eq!(house.last_told(&acme).await, house.get(&domain).await, "the log has what the service has");
         };
         // What nobody can say is no denial, however long.
         pass(7, At::ServFail).await;
@@ -280,7 +291,8 @@ with_names! {
         assert!(status("VERIFIED")(&house.get(&domain).await));
         pass(4, At::Nothing).await;
         house.until(&domain, status("LOST")).await;
-        assert_eq!(house.types(&acme).await, ["domain.added", "domain.verified", "domain.lost"]);
+        let told = house.types(&acme).await;
+        assert_eq!(told, [&["domain.added", "domain.verified"][..], &["domain.checked"; 4], &["domain.lost"]].concat());
     }
 
     async fn who_joins_is_said_for_a_verified_domain(house) {

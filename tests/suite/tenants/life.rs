@@ -3,12 +3,13 @@
 use serde_json::Value;
 
 /// What happens by itself, or after a name server was asked, and is shown elsewhere.
-pub const BY_ITSELF: [&str; 7] = [
+pub const BY_ITSELF: [&str; 8] = [
     "invitation.expired",
     "invitation.mail_sent",
     "invitation.mail_failed",
     "domain.verified",
     "domain.updated",
+    "domain.checked",
     "domain.lost",
     "domain.failed",
 ];
