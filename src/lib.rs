@@ -108,5 +108,8 @@ pub mod decision;
 #[cfg(feature = "server")]
 pub mod tail;
 
+#[cfg(feature = "server")]
+pub mod rebuild;
+
 #[cfg(feature = "kafka")]
 pub mod relay;

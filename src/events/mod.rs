@@ -54,6 +54,16 @@ impl Stream {
     }
 }
 
+/// Its id, as people know it.
+impl std::fmt::Display for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Organization(id) => id.fmt(f),
+            Self::Tenant(id) => id.fmt(f),
+        }
+    }
+}
+
 /// A change, as a slice tells it to the log.
 #[derive(Debug, Clone)]
 pub struct Change {

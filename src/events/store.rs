@@ -49,6 +49,14 @@ macro_rules! with_personal {
 }
 
 impl Record {
+    /// Which stream it is in.
+    pub fn stream(&self) -> Stream {
+        match self.stream_id == self.tenant_id.uuid() {
+            true => Stream::Tenant(self.tenant_id),
+            false => Stream::Organization(OrganizationId::from_uuid(self.stream_id)),
+        }
+    }
+
     /// The bytes of the whole envelope. What is kept apart from it, and the two fields that only the sequencer knows, are
     /// appended to the others: a protobuf message is the concatenation of its fields (Protocol Buffers encoding, "last
     /// one wins").
@@ -208,6 +216,20 @@ pub async fn after_position_everywhere(tx: &mut Tx, after: i64, limit: i64) -> R
         " WHERE p.position > $1 ORDER BY p.position LIMIT $2"
     );
     tx.fetch_all(sql, args![after, limit]).await
+}
+
+/// Events of all tenants, stream by stream, those without a position too: for what runs inside the service, never for a
+/// caller.
+pub async fn after_place_everywhere(tx: &mut Tx, after: (TenantId, Uuid, i64), limit: i64) -> Result<Vec<Record>> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id",
+        with_personal!(),
+        " WHERE (e.tenant_id, e.stream_id, e.sequence) > ($1, $2, $3)
+        ORDER BY e.tenant_id, e.stream_id, e.sequence LIMIT $4"
+    );
+    tx.fetch_all(sql, args![after.0, after.1, after.2, limit]).await
 }
 
 /// One event.

@@ -7,6 +7,7 @@ pub mod database;
 pub mod issuer;
 pub mod name_server;
 pub mod process;
+pub mod proof;
 pub mod replica;
 pub mod secrets;
 pub mod smtp;
@@ -64,6 +65,8 @@ pub struct TestServer {
     stop: CancellationToken,
     running: Option<Running>,
     pub database: Database,
+    /// Whether something was changed behind the service's back: then its log does not have it.
+    pub meddled_with: bool,
 }
 
 impl TestServer {
@@ -115,7 +118,7 @@ impl TestServer {
         let key = running.first_key.take().expect("a fresh database").reveal();
         let address = format!("http://{}", running.address);
         let root = Caller::connect(&address, Some(key)).await;
-        Self { clock, root, address, stop, running: Some(running), database }
+        Self { clock, root, address, stop, running: Some(running), database, meddled_with: false }
     }
 
     /// A caller with a key that has these scopes.
@@ -156,6 +159,9 @@ impl Drop for TestServer {
         self.stop.cancel();
         if !std::thread::panicking() {
             secrets::assert_none(&self.database);
+            if !self.meddled_with {
+                proof::assert_proven(&self.database);
+            }
         }
     }
 }

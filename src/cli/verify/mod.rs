@@ -5,7 +5,6 @@
 //! committed in between is pending.
 
 mod database;
-mod fold;
 mod report;
 mod topic;
 mod trace;

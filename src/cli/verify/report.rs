@@ -4,34 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{fold::Difference, trace::Trace};
-
-/// How many faults of a kind are named.
-const NAMED_MAX: usize = 10;
-
-/// Faults of one kind: all counted, the first ones named, by ids and sequences alone.
-#[derive(Debug, Default, Serialize)]
-pub struct Finding {
-    /// How many there are.
-    pub count: u64,
-    /// The first ones.
-    pub first: Vec<String>,
-}
-
-impl Finding {
-    /// One more.
-    pub fn add(&mut self, name: impl fmt::Display) {
-        self.add_many(1, name);
-    }
-
-    /// So many more, under one name.
-    pub fn add_many(&mut self, count: u64, name: impl fmt::Display) {
-        self.count = self.count.saturating_add(count);
-        if self.first.len() < NAMED_MAX {
-            self.first.push(name.to_string());
-        }
-    }
-}
+use super::trace::Trace;
+use crate::rebuild::{Difference, Finding, Fold};
 
 /// The result of a verification.
 #[derive(Debug, Default, Serialize)]
@@ -76,12 +50,9 @@ impl Report {
     }
 
     /// Takes over what the topic showed; answers the state that its events amount to.
-    pub fn take_trace(&mut self, trace: Trace) -> super::fold::Fold {
+    pub fn take_trace(&mut self, trace: Trace) -> Fold {
         (self.events, self.streams) = trace.counts();
-        let Finding { count, first } = trace.gaps();
-        self.lost.count += count;
-        self.lost.first.splice(0..0, first);
-        self.lost.first.truncate(NAMED_MAX);
+        self.lost.put_first(trace.gaps());
         self.records = trace.records;
         self.duplicated = trace.duplicated;
         self.reordered = trace.reordered;

@@ -9,11 +9,11 @@ use prost::Message as _;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use sha2::{Digest as _, Sha256};
 
-use super::{fold::Fold, report::Finding};
 use crate::{
     events::{Personal as _, Record, Stream},
     ids::{EventId, OrganizationId, TenantId},
     proto::v1 as pb,
+    rebuild::{Finding, Fold},
 };
 
 /// Enough of a SHA-256 to tell two events apart.
@@ -143,7 +143,6 @@ impl Trace {
     pub fn gaps(&self) -> Finding {
         let mut gaps = Finding::default();
         for (stream, track) in &self.streams {
-            let stream = name(*stream);
             let mut next = 1;
             for (&sequence, _) in track.events.iter().filter(|(_, event)| event.known) {
                 match sequence - next {
@@ -181,15 +180,7 @@ struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({} {})", self.id, name(self.stream), self.sequence)
-    }
-}
-
-/// The id of a stream, as people know it.
-pub fn name(stream: Stream) -> String {
-    match stream {
-        Stream::Organization(id) => id.to_string(),
-        Stream::Tenant(id) => id.to_string(),
+        write!(f, "{} ({} {})", self.id, self.stream, self.sequence)
     }
 }
 

@@ -30,8 +30,8 @@ struct House {
 }
 
 impl House {
-    async fn build(server: &TestServer) -> Self {
-        let root = &server.root;
+    async fn build(server: &mut TestServer) -> Self {
+        let root = &server.root.clone();
         root.call("RoleService/CreatePermission", json!({"slug": "docs:read"})).await;
         let role = json!({"slug": "reader", "permissions": ["docs:read"]});
         root.call("RoleService/CreateRole", role).await;
@@ -70,7 +70,8 @@ async fn organization(root: &Caller, slug: &str) -> String {
 }
 
 /// Makes as many members of the large organization, at once and without their events: more than a test can wait for.
-async fn fill(server: &TestServer) {
+async fn fill(server: &mut TestServer) {
+    server.meddled_with = true;
     let (new_id, analyze) = match &server.database {
         Database::Postgres { .. } => ("gen_random_uuid()", "ANALYZE"),
         Database::Sqlite(_) => ("randomblob(16)", "SELECT 1"),
@@ -128,7 +129,7 @@ fn is_load(sql: &str) -> bool {
 on_both_engines! {
     async fn the_first_check_takes_two_statements_and_waits_for_no_load(server) {
         let mut server = server;
-        let house = House::build(&server).await;
+        let house = House::build(&mut server).await;
         let tap = match &server.database {
             Database::Postgres { url } => Some(WireTap::before(url).await),
             Database::Sqlite(_) => None,

@@ -1,12 +1,11 @@
-//! The state that the events of a topic amount to, and how it differs from another.
+//! The state that events amount to, and how it differs from another.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage as _, Value};
-use serde::Serialize;
 
-use super::{report::Finding, trace::name};
+use super::Difference;
 use crate::{
     events::Stream,
     proto::{DESCRIPTORS, v1 as pb},
@@ -35,15 +34,6 @@ struct Latest {
     sequence: i64,
     /// The state after it; none where the subject is no more.
     after: Option<Vec<u8>>,
-}
-
-/// How two states differ.
-#[derive(Debug, Default, Serialize)]
-pub struct Difference {
-    /// How many things the database has.
-    pub compared: u64,
-    /// What is not the same in both.
-    pub different: Finding,
 }
 
 impl Fold {
@@ -100,7 +90,7 @@ impl Fold {
 }
 
 fn describe((stream, kind, id): &Subject) -> String {
-    format!("{kind} {id} ({})", name(*stream))
+    format!("{kind} {id} ({stream})")
 }
 
 /// The data of an event: the field that its type names.
