@@ -102,6 +102,8 @@ pub mod meter;
 pub mod sequencer;
 #[cfg(feature = "server")]
 pub mod sweeper;
+#[cfg(feature = "server")]
+pub mod upgrade;
 
 #[cfg(feature = "server")]
 pub mod decision;

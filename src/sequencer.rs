@@ -2,20 +2,30 @@
 //!
 //! Only the leader runs it. The head's row is locked first, guarded by the leader's epoch; then one statement, and so one
 //! snapshot, numbers a batch of what is pending in insertion order. Within a stream that is the order of sequences,
-//! because a sequence is drawn while the stream's row is locked; whoever commits late is simply still pending.
+//! because a sequence is drawn while the stream's row is locked; whoever commits late is simply still pending. In the same
+//! order each event is chained to the one before it in its stream.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
-    db::{Db, Tx, args, wake::Wake},
-    error::Result,
+    db::{Db, FromRow, Tx, Value, args, wake::Wake},
+    error::{Error, Result},
+    events::{
+        Stream,
+        chain::{self, Hash},
+    },
+    ids::TenantId,
     lease::Epoch,
 };
 
-/// How many events are numbered at once.
-const BATCH_MAX: i64 = 5_000;
+/// How many events are numbered at once: as many as one statement takes.
+const BATCH_MAX: i64 = 4_000;
 /// How often to look without being woken.
 const POLL: Duration = Duration::from_millis(25);
 /// How long to let a burst gather: a batch costs one durable commit, whether it numbers one event or thousands.
@@ -67,13 +77,64 @@ pub async fn number(db: &Db, epoch: Epoch) -> Result<Option<i64>> {
 async fn number_in(tx: &mut Tx, epoch: Epoch) -> Result<Option<i64>> {
     let sql = "SELECT position FROM log_head WHERE id = 1 AND leader_epoch = $1";
     let Some((head,)) = tx.lock_one::<(i64,)>(sql, args![epoch]).await? else { return Ok(None) };
-    let sql = "INSERT INTO events_positions (position, row_id)
-        SELECT $1 + row_number() OVER (ORDER BY row_id), row_id
-        FROM (SELECT row_id FROM events_pending ORDER BY row_id LIMIT $2) AS batch";
-    let count = i64::try_from(tx.execute(sql, args![head, BATCH_MAX]).await?).expect("at most a batch");
+    number_after(tx, head).await.map(Some)
+}
+
+/// Numbers one batch after this head, whose row is locked; answers how many events.
+pub async fn number_after(tx: &mut Tx, head: i64) -> Result<i64> {
+    let sql = "SELECT e.row_id, e.occurred_at, e.tenant_id, e.stream_id, e.sequence, e.leaf, c.hash
+        FROM (SELECT row_id, occurred_at FROM events_pending ORDER BY row_id LIMIT $1) AS batch
+        JOIN events e ON e.row_id = batch.row_id AND e.occurred_at = batch.occurred_at
+        LEFT JOIN log_chains c ON c.stream_id = e.stream_id
+        ORDER BY e.row_id";
+    let pending: Vec<Pending> = tx.fetch_all(sql, args![BATCH_MAX]).await?;
+    let count = i64::try_from(pending.len()).expect("at most a batch");
+    let insert = "INSERT INTO events_positions (position, row_id, occurred_at, tenant_id, stream_id, sequence, hash)";
+    tx.insert_all(insert, chained(head, pending)?).await?;
+    let sql = "INSERT INTO log_chains (stream_id, tenant_id, sequence, hash, unsigned_since)
+        SELECT stream_id, tenant_id, sequence, hash, since FROM (
+            SELECT stream_id, tenant_id, sequence, hash,
+                MIN(occurred_at) OVER (PARTITION BY stream_id) AS since,
+                row_number() OVER (PARTITION BY stream_id ORDER BY position DESC) AS nth
+            FROM events_positions WHERE position > $1) AS batch
+        WHERE nth = 1
+        ON CONFLICT (stream_id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash,
+            unsigned_since = COALESCE(log_chains.unsigned_since, excluded.unsigned_since)";
+    tx.execute(sql, args![head]).await?;
     let sql = "DELETE FROM events_pending
         WHERE row_id IN (SELECT row_id FROM events_positions WHERE position > $1)";
     tx.execute(sql, args![head]).await?;
     tx.execute("UPDATE log_head SET position = position + $1 WHERE id = 1", args![count]).await?;
-    Ok(Some(count))
+    Ok(count)
+}
+
+/// An event that has no position yet.
+#[derive(FromRow)]
+struct Pending {
+    row_id: i64,
+    occurred_at: i64,
+    tenant_id: TenantId,
+    stream_id: Uuid,
+    sequence: i64,
+    leaf: Vec<u8>,
+    /// The end of its stream's chain, as it was before this batch.
+    hash: Option<Vec<u8>>,
+}
+
+/// The rows of a batch: the next positions, and the chain of each stream carried on.
+fn chained(head: i64, pending: Vec<Pending>) -> Result<Vec<Vec<Value>>> {
+    let mut ends: HashMap<Uuid, Hash> = HashMap::new();
+    let numbered = (head + 1..).zip(pending).map(|(position, event)| {
+        let Pending { row_id, occurred_at, tenant_id, stream_id, sequence, leaf, hash } = event;
+        let end = match ends.entry(stream_id) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(match hash {
+                Some(hash) => hash.try_into().map_err(|_| Error::internal("the end of a chain is no hash"))?,
+                None => chain::beginning(Stream::of(tenant_id, stream_id)),
+            }),
+        };
+        *end = chain::next(end, &leaf);
+        Ok(args![position, row_id, occurred_at, tenant_id, stream_id, sequence, end.to_vec()])
+    });
+    numbered.collect()
 }

@@ -39,6 +39,7 @@ use crate::{
     service::Service,
     sweeper::Sweeper,
     tail::Tail,
+    upgrade,
 };
 
 /// The services that health speaks of.
@@ -106,7 +107,7 @@ pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Re
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
     let address = listener.local_addr()?;
     let db = Db::open(&config.location).await?;
-    db.migrate().await?;
+    upgrade::run(&db).await?;
     let first_key = bootstrap::run(&db, &clock).await?;
 
     let wake = Wake::default();

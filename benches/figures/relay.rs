@@ -17,7 +17,7 @@ use roster::{
     memberships::{self, NewMember, Person},
     organizations,
     relay::{Relay, librdkafka_settings, topic},
-    sequencer, tenants,
+    sequencer, tenants, upgrade,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,7 @@ pub async fn run(table: &mut Table) {
     let brokers = std::env::var("ROSTER_TEST_KAFKA").expect("run it by `make bench`");
     let location = Location::Postgres { url: crate::writes::fresh_postgres().await, connections_max: 10 };
     let db = Db::open(&location).await.unwrap();
-    db.migrate().await.unwrap();
+    upgrade::run(&db).await.unwrap();
     bootstrap::run(&db, &Clock::system()).await.unwrap();
     let epoch = lease::acquire(&db, "bench").await.unwrap().unwrap();
     fill(&db).await;

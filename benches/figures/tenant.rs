@@ -10,7 +10,7 @@ use roster::{
     db::{Db, Location, Tx, Value},
     error::Result,
     ids::{OrganizationId, UserId},
-    tenants,
+    tenants, upgrade,
 };
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ pub struct Member {
 /// Fills a fresh folder. Answers one organization after another, each with some of its members.
 pub async fn fill(folder: &Path) -> Vec<Vec<Member>> {
     let db = Db::open(&Location::Folder(folder.to_owned())).await.unwrap();
-    db.migrate().await.unwrap();
+    upgrade::run(&db).await.unwrap();
     bootstrap::run(&db, &Clock::system()).await.unwrap();
     let tenant = tenants::find(&mut db.snapshot().await.unwrap(), tenants::DEFAULT).await.unwrap().unwrap().id.uuid();
     let sizes: Vec<usize> = SHAPES.iter().flat_map(|(count, members)| vec![*members; *count]).collect();

@@ -15,6 +15,7 @@ use crate::{
     fields::Fields,
     ids::ApiKeyId,
     tenants::{self, Tenant},
+    upgrade,
 };
 
 #[derive(Debug, clap::Subcommand)]
@@ -52,7 +53,7 @@ pub enum Verb {
 
 pub async fn run(config: &Config, verb: Verb) -> Result<u8, Failure> {
     let db = Db::open(&config.location).await?;
-    db.migrate().await?;
+    upgrade::run(&db).await?;
     let clock = Clock::system();
     if let Some(first) = bootstrap::run(&db, &clock).await? {
         println!("This was a fresh installation. Its first key, shown once: {}", first.reveal());

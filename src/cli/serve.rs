@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
-use crate::{clock::Clock, config::Config, db::Db, server, shutdown, telemetry};
+use crate::{clock::Clock, config::Config, db::Db, server, shutdown, telemetry, upgrade};
 
 pub async fn run(config: &Config) -> Result<u8, Failure> {
     telemetry::begin(config);
@@ -25,7 +25,7 @@ pub async fn run(config: &Config) -> Result<u8, Failure> {
 pub async fn migrate(config: &Config) -> Result<u8, Failure> {
     telemetry::begin(config);
     let db = Db::open(&config.location).await?;
-    db.migrate().await?;
+    upgrade::run(&db).await?;
     db.close().await;
     println!("The schema is up to date.");
     Ok(0)

@@ -1,13 +1,12 @@
-//! The catalogue of event types, and which fields a change changed.
-
-use std::sync::LazyLock;
+//! The catalogue of event types, and what a change did.
 
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage as _, Value};
+use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
 
+use super::chain::ENVELOPE;
 use crate::{
     error::{Error, Result},
-    proto::{DESCRIPTORS, v1::event::Data},
+    proto::v1::event::Data,
 };
 
 macro_rules! catalogue {
@@ -101,30 +100,39 @@ catalogue! {
     InvitationErased "invitation.erased",
 }
 
-static ENVELOPE: LazyLock<MessageDescriptor> = LazyLock::new(|| {
-    let pool = DescriptorPool::decode(DESCRIPTORS).expect("compiled by build.rs");
-    pool.get_message_by_name("roster.v1.Event").expect("part of the contract")
-});
-
 /// Fields that change with every change, and so say nothing about one.
 const BOOKKEEPING: [&str; 2] = ["etag", "update_time"];
 
-/// The names of the fields in which the state before and the state after differ; none where there is only one of them.
-pub fn changed_fields(data: &Data) -> Result<Vec<String>> {
+/// What a change did to its subject.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// The names of the fields in which the state before and the state after differ; none where there is only one of
+    /// them.
+    pub changed_fields: Vec<String>,
+    /// Whether there is no state after: the subject is no more.
+    pub ended: bool,
+}
+
+/// What a change with this data did to its subject.
+pub fn effect(data: &Data) -> Result<Effect> {
     let envelope = crate::proto::v1::Event { data: Some(data.clone()), ..Default::default() };
     let envelope =
         DynamicMessage::decode(ENVELOPE.clone(), envelope.encode_to_vec().as_slice()).map_err(Error::internal)?;
-    let Some((_, Value::Message(data))) = envelope.fields().next() else { return Ok(Vec::new()) };
+    let Some((_, Value::Message(data))) = envelope.fields().next() else {
+        return Err(Error::internal("an event without data"));
+    };
     let state = |name| match data.get_field_by_name(name).as_deref() {
         Some(Value::Message(state)) if data.has_field_by_name(name) => Some(state.clone()),
         _ => None,
     };
-    let (Some(before), Some(after)) = (state("before"), state("after")) else { return Ok(Vec::new()) };
+    let (before, after) = (state("before"), state("after"));
+    let ended = after.is_none();
+    let (Some(before), Some(after)) = (before, after) else { return Ok(Effect { changed_fields: Vec::new(), ended }) };
     let record = after.descriptor();
     let changed = record
         .fields()
         .filter(|field| !BOOKKEEPING.contains(&field.name()) && before.get_field(field) != after.get_field(field));
-    Ok(changed.map(|field| field.name().to_owned()).collect())
+    Ok(Effect { changed_fields: changed.map(|field| field.name().to_owned()).collect(), ended })
 }
 
 #[cfg(test)]
@@ -141,12 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn changed_fields_are_named() {
+    fn changed_fields_are_named_and_ends_are_seen() {
         let before = pb::Team { name: "a".into(), etag: "1".into(), ..Default::default() };
         let after = pb::Team { name: "b".into(), etag: "2".into(), ..Default::default() };
         let data = Data::TeamUpdated(pb::TeamUpdated { before: Some(before), after: Some(after.clone()) });
-        assert_eq!(changed_fields(&data).unwrap(), ["name"]);
-        let data = Data::TeamCreated(pb::TeamCreated { after: Some(after) });
-        assert_eq!(changed_fields(&data).unwrap(), [""; 0]);
+        assert_eq!(effect(&data).unwrap(), Effect { changed_fields: vec!["name".to_owned()], ended: false });
+        let data = Data::TeamCreated(pb::TeamCreated { after: Some(after.clone()) });
+        assert_eq!(effect(&data).unwrap(), Effect { changed_fields: Vec::new(), ended: false });
+        let data = Data::TeamDeleted(pb::TeamDeleted { before: Some(after) });
+        assert_eq!(effect(&data).unwrap(), Effect { changed_fields: Vec::new(), ended: true });
     }
 }

@@ -3,27 +3,31 @@
 //! Nothing but [`append`] writes to the log. Sequences are drawn under the lock of their stream's row (the organization,
 //! or the tenant for its own stream), which is what makes them contiguous, in commit order, and safe under rollback.
 
+pub mod chain;
 mod data;
 mod ledger;
 mod personal;
 mod revision;
+mod row;
 mod rpc;
 pub mod store;
 mod watch;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use chain::Sealed;
 pub use data::{TYPES, type_name};
 pub use ledger::Ledger;
-use personal::Parts;
-pub use personal::Personal;
+pub use personal::{Part, Parts, Personal};
 pub use revision::Revision;
+use row::Row;
 pub use store::Record;
 use uuid::Uuid;
 
 use crate::{
+    clock::Timestamp,
     context::Ctx,
-    db::{Tx, args},
+    db::Tx,
     error::{Error, Reason, Result},
     ids::{EventId, OrganizationId, TenantId, UserId},
     proto::v1 as pb,
@@ -45,6 +49,14 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// The stream of this id: the tenant's own where it is the tenant's.
+    pub fn of(tenant_id: TenantId, id: Uuid) -> Self {
+        match id == tenant_id.uuid() {
+            true => Self::Tenant(tenant_id),
+            false => Self::Organization(OrganizationId::from_uuid(id)),
+        }
+    }
+
     /// The id of the row that carries the stream's sequence.
     pub fn uuid(self) -> Uuid {
         match self {
@@ -127,19 +139,40 @@ pub async fn append(ctx: &Ctx, tx: &mut Tx, changes: Vec<Change>) -> Result<()> 
         *sequence += 1;
         let stream_id = change.stream.uuid();
         let person = change.person;
-        let event = envelope(ctx, tx, change, *sequence)?;
+        let effect = data::effect(&change.data)?;
+        let event = envelope(ctx, tx, change, *sequence, effect.changed_fields);
         let parts = Parts::of(&event, person);
         if parts.bytes() > ENCODED_BYTES_MAX {
             return Err(Error::new(Reason::EventTooLarge, "the change is too large to be published")
                 .with("bytes_max", ENCODED_BYTES_MAX));
         }
         let id: EventId = event.event_id.parse().expect("made by envelope");
-        personal.extend(store::personal(ctx.tenant_id, id, parts.subject, parts.actor));
-        rows.push(args![ctx.tenant_id, stream_id, *sequence, id, event.r#type.as_str(), ctx.now, parts.payload]);
+        let (tenant_id, occurred_at, ended) = (ctx.tenant_id, ctx.now, effect.ended);
+        let row = Row { tenant_id, stream_id, id, occurred_at, event: &event, ended };
+        let sealed = Sealed::of(&parts)?;
+        personal.extend(row.personal(&parts, &sealed));
+        rows.push(row.main(parts, &sealed));
         tx.ledger.appended(Arc::new(event));
     }
-    store::insert(tx, rows).await?;
-    store::insert_personal(tx, personal).await
+    tx.insert_all(row::MAIN, rows).await?;
+    tx.insert_all(row::PERSONAL, personal).await
+}
+
+/// Appends an event of a log of before again, as it was: tenant, stream and id, when, and its parts.
+pub async fn put_back(
+    tx: &mut Tx,
+    (tenant_id, stream_id, id): (TenantId, Uuid, EventId),
+    occurred_at: Timestamp,
+    parts: Parts,
+) -> Result<()> {
+    let event = <pb::Event as prost::Message>::decode(&*parts.payload).map_err(Error::internal)?;
+    let data = event.data.as_ref().ok_or_else(|| Error::internal("an event without data"))?;
+    let ended = data::effect(data)?.ended;
+    let row = Row { tenant_id, stream_id, id, occurred_at, event: &event, ended };
+    let sealed = Sealed::of(&parts)?;
+    let personal = row.personal(&parts, &sealed);
+    tx.insert_all(row::MAIN, vec![row.main(parts, &sealed)]).await?;
+    tx.insert_all(row::PERSONAL, Vec::from_iter(personal)).await
 }
 
 /// Empties the personal data of a user in all events, for good.
@@ -169,14 +202,14 @@ async fn draw_sequences(ctx: &Ctx, tx: &mut Tx, changes: &[Change]) -> Result<BT
     Ok(counts)
 }
 
-fn envelope(ctx: &Ctx, tx: &Tx, change: Change, sequence: i64) -> Result<pb::Event> {
+fn envelope(ctx: &Ctx, tx: &Tx, change: Change, sequence: i64, changed_fields: Vec<String>) -> pb::Event {
     let event_id = EventId::generate().to_string();
     let cause = tx.ledger.events().first().map(|event| event.event_id.clone());
     let organization_id = match change.stream {
         Stream::Organization(id) => id.to_string(),
         Stream::Tenant(_) => String::new(),
     };
-    Ok(pb::Event {
+    pb::Event {
         r#type: type_name(&change.data).to_owned(),
         schema_version: SCHEMA_VERSION,
         occur_time: Some(ctx.now.into()),
@@ -195,11 +228,11 @@ fn envelope(ctx: &Ctx, tx: &Tx, change: Change, sequence: i64) -> Result<pb::Eve
         causation_id: if change.cascaded { cause.unwrap_or_default() } else { String::new() },
         reason: ctx.reason.clone(),
         trace_parent: ctx.trace_parent.clone(),
-        changed_fields: data::changed_fields(&change.data)?,
+        changed_fields,
         data: Some(change.data),
         event_id,
         ..pb::Event::default()
-    })
+    }
 }
 
 /// The data of an event about something that now exists: `created!(TeamCreated, &team)`.

@@ -1,11 +1,11 @@
-//! The log's own SQL: the only statements that write `events`, draw sequences, or read the log.
+//! The log's own SQL: the only statements that draw sequences, or read the log.
 
 use prost::Message as _;
 use uuid::Uuid;
 
-use super::{Stream, personal::Part};
+use super::{Stream, chain::Hash};
 use crate::{
-    db::{FromRow, Tx, Value, args},
+    db::{FromRow, Tx, args},
     error::{Error, Reason, Result},
     ids::{EventId, OrganizationId, TenantId, UserId},
     proto::v1 as pb,
@@ -44,17 +44,14 @@ macro_rules! columns {
 /// The personal data of events, where they have some.
 macro_rules! with_personal {
     () => {
-        " LEFT JOIN events_personal x ON x.tenant_id = e.tenant_id AND x.event_id = e.id"
+        " LEFT JOIN events_personal x ON x.tenant_id = e.tenant_id AND x.event_id = e.id AND x.occurred_at = e.occurred_at"
     };
 }
 
 impl Record {
     /// Which stream it is in.
     pub fn stream(&self) -> Stream {
-        match self.stream_id == self.tenant_id.uuid() {
-            true => Stream::Tenant(self.tenant_id),
-            false => Stream::Organization(OrganizationId::from_uuid(self.stream_id)),
-        }
+        Stream::of(self.tenant_id, self.stream_id)
     }
 
     /// The bytes of the whole envelope. What is kept apart from it, and the two fields that only the sequencer knows, are
@@ -115,38 +112,13 @@ pub(super) async fn draw_tenant(tx: &mut Tx, tenant: TenantId, count: i64) -> Re
     Ok(sequence)
 }
 
-/// Appends; each row becomes pending by a trigger.
-pub(super) async fn insert(tx: &mut Tx, rows: Vec<Vec<Value>>) -> Result<()> {
-    tx.insert_all("INSERT INTO events (tenant_id, stream_id, sequence, id, type, occurred_at, payload)", rows).await
-}
-
-/// A row of what is somebody's, where something is.
-pub(super) fn personal(
-    tenant: TenantId,
-    event: EventId,
-    subject: Option<Part>,
-    actor: Option<Part>,
-) -> Option<Vec<Value>> {
-    if subject.is_none() && actor.is_none() {
-        return None;
-    }
-    let columns = |part: Option<Part>| part.map_or((None, Vec::new()), |part| (Some(part.user_id), part.payload));
-    let ((subject_id, subject), (actor_id, actor)) = (columns(subject), columns(actor));
-    Some(args![tenant, event, subject_id, subject, actor_id, actor])
-}
-
-/// Puts down what is somebody's, beside the log.
-pub(super) async fn insert_personal(tx: &mut Tx, rows: Vec<Vec<Value>>) -> Result<()> {
-    let insert = "INSERT INTO events_personal
-        (tenant_id, event_id, subject_id, subject_payload, actor_id, actor_payload)";
-    tx.insert_all(insert, rows).await
-}
-
 /// Empties what is of a user; that there was something stays.
 pub(super) async fn erase_person(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<()> {
-    let sql = "UPDATE events_personal SET subject_payload = $3 WHERE tenant_id = $1 AND subject_id = $2";
+    let sql = "UPDATE events_personal SET subject_payload = $3, subject_salt = $3
+        WHERE tenant_id = $1 AND subject_id = $2";
     tx.execute(sql, args![tenant, user, Vec::new()]).await?;
-    let sql = "UPDATE events_personal SET actor_payload = $3 WHERE tenant_id = $1 AND actor_id = $2";
+    let sql = "UPDATE events_personal SET actor_payload = $3, actor_salt = $3
+        WHERE tenant_id = $1 AND actor_id = $2";
     tx.execute(sql, args![tenant, user, Vec::new()]).await.map(drop)
 }
 
@@ -176,13 +148,63 @@ pub async fn after_sequence(
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id",
+        " FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id AND p.occurred_at = e.occurred_at",
         with_personal!(),
         " WHERE e.tenant_id = $1 AND e.stream_id = $2 AND e.sequence > $3
             AND ($5 = '' OR $5 LIKE '%,' || e.type || ',%')
         ORDER BY e.sequence LIMIT $4"
     );
     tx.fetch_all(sql, args![tenant, stream, after, limit, types.types()]).await
+}
+
+/// A row of the log with what proves it.
+#[derive(Debug, Clone, FromRow)]
+pub struct Proven {
+    /// The number in its stream.
+    pub sequence: i64,
+    /// The envelope without what is somebody's.
+    pub payload: Vec<u8>,
+    /// The chain up to and with it.
+    pub hash: Vec<u8>,
+    /// The seal of what is of the user whom it is about; empty where nothing is.
+    pub subject_seal: Vec<u8>,
+    /// What is sealed, and the salt; empty where it was erased.
+    pub subject_payload: Option<Vec<u8>>,
+    /// Its salt.
+    pub subject_salt: Option<Vec<u8>>,
+    /// The seal of what is of the user whose call it was; empty where nothing is.
+    pub actor_seal: Vec<u8>,
+    /// What is sealed; empty where it was erased.
+    pub actor_payload: Option<Vec<u8>>,
+    /// Its salt.
+    pub actor_salt: Option<Vec<u8>>,
+}
+
+impl Proven {
+    /// The chain up to and with it.
+    pub fn hash(&self) -> Result<Hash> {
+        self.hash.as_slice().try_into().map_err(|_| Error::internal("a chain's hash is none"))
+    }
+}
+
+/// Events of one stream that have a position, by sequence, with what proves them.
+pub async fn proven(
+    tx: &mut Tx,
+    tenant: TenantId,
+    stream: Uuid,
+    after: i64,
+    up_to: i64,
+    limit: i64,
+) -> Result<Vec<Proven>> {
+    let sql = concat!(
+        "SELECT e.sequence, e.payload, p.hash, e.subject_seal, x.subject_payload, x.subject_salt, e.actor_seal,
+            x.actor_payload, x.actor_salt
+        FROM events e JOIN events_positions p ON p.row_id = e.row_id AND p.occurred_at = e.occurred_at",
+        with_personal!(),
+        " WHERE e.tenant_id = $1 AND e.stream_id = $2 AND e.sequence > $3 AND e.sequence <= $4
+        ORDER BY e.sequence LIMIT $5"
+    );
+    tx.fetch_all(sql, args![tenant, stream, after, up_to, limit]).await
 }
 
 /// Events of one tenant, by position.
@@ -197,10 +219,10 @@ pub async fn after_position(
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM events_positions p JOIN events e ON e.row_id = p.row_id",
+        " FROM events_positions p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at",
         with_personal!(),
-        " WHERE p.position > $2 AND p.position <= $3 AND e.tenant_id = $1
-            AND ($5 IS NULL OR e.stream_id = $5) AND ($6 = '' OR $6 LIKE '%,' || e.type || ',%')
+        " WHERE p.position > $2 AND p.position <= $3 AND p.tenant_id = $1
+            AND ($5 IS NULL OR p.stream_id = $5) AND ($6 = '' OR $6 LIKE '%,' || e.type || ',%')
         ORDER BY p.position LIMIT $4"
     );
     tx.fetch_all(sql, args![tenant, after, up_to, limit, filter.stream.map(Stream::uuid), filter.types()]).await
@@ -211,7 +233,7 @@ pub async fn after_position_everywhere(tx: &mut Tx, after: i64, limit: i64) -> R
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM events_positions p JOIN events e ON e.row_id = p.row_id",
+        " FROM events_positions p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at",
         with_personal!(),
         " WHERE p.position > $1 ORDER BY p.position LIMIT $2"
     );
@@ -224,7 +246,7 @@ pub async fn after_place_everywhere(tx: &mut Tx, after: (TenantId, Uuid, i64), l
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id",
+        " FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id AND p.occurred_at = e.occurred_at",
         with_personal!(),
         " WHERE (e.tenant_id, e.stream_id, e.sequence) > ($1, $2, $3)
         ORDER BY e.tenant_id, e.stream_id, e.sequence LIMIT $4"
@@ -237,7 +259,7 @@ pub async fn by_id(tx: &mut Tx, tenant: TenantId, id: EventId) -> Result<Option<
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id",
+        " FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id AND p.occurred_at = e.occurred_at",
         with_personal!(),
         " WHERE e.tenant_id = $1 AND e.id = $2"
     );

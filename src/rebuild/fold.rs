@@ -1,20 +1,15 @@
 //! The state that events amount to, and how it differs from another.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::collections::BTreeMap;
 
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage as _, Value};
+use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
 
 use super::Difference;
 use crate::{
-    events::Stream,
-    proto::{DESCRIPTORS, v1 as pb},
+    events::{Stream, chain::ENVELOPE},
+    proto::v1 as pb,
 };
-
-static ENVELOPE: LazyLock<MessageDescriptor> = LazyLock::new(|| {
-    let pool = DescriptorPool::decode(DESCRIPTORS).expect("compiled by build.rs");
-    pool.get_message_by_name("roster.v1.Event").expect("part of the contract")
-});
 
 /// The state of everything that events are about.
 #[derive(Debug, Default)]

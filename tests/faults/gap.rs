@@ -17,7 +17,7 @@ use roster::{
     error::{Error, Reason},
     events::store,
     ids::{OrganizationId, TenantId},
-    lease, organizations, sequencer, tenants,
+    lease, organizations, sequencer, tenants, upgrade,
 };
 use sqlx::{Connection as _, PgConnection};
 use tokio_util::sync::CancellationToken;
@@ -38,7 +38,7 @@ async fn the_naive_query_loses_events_and_ours_loses_none() {
     let Database::Postgres { url } = &database else { unreachable!() };
     let location = roster::db::Location::Postgres { url: url.clone(), connections_max: 40 };
     let db = Db::open(&location).await.unwrap();
-    db.migrate().await.unwrap();
+    upgrade::run(&db).await.unwrap();
     bootstrap::run(&db, &Clock::system()).await.unwrap();
     let tenant = tenants::find(&mut db.snapshot().await.unwrap(), "default").await.unwrap().unwrap().id;
     let organizations = create_organizations(&db, tenant).await;

@@ -25,4 +25,5 @@ mod secrets;
 mod teams;
 mod tenants;
 mod tokens;
+mod upgrade;
 mod users;
