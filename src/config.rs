@@ -1,6 +1,7 @@
 //! Configuration: flags, then `ROSTER_…` variables, then a TOML file, then defaults. One list of keys is the flags, the
 //! variables, the file and their documentation at once; every fault is told at once.
 
+mod audit;
 mod domains;
 mod file;
 mod issuers;
@@ -44,6 +45,8 @@ pub struct Config {
     pub domains: Domains,
     /// Where mails go, and what they say.
     pub mail: Mail,
+    /// How the log is signed.
+    pub audit: crate::audit::Settings,
     /// What to log.
     pub log: String,
     /// Whether to log as JSON.
@@ -57,10 +60,12 @@ impl Config {
     /// Checks the settings, and the tables of the file.
     pub fn read(settings: &Settings, tables: Tables) -> Result<Self, Faults> {
         let mut faults = Faults::new();
+        let location = location(&mut faults, settings);
         let config = Self {
             listen: read(&mut faults, "listen", &settings.listen, "an address and port such as 127.0.0.1:7400")
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
-            location: location(&mut faults, settings),
+            audit: audit::read(&mut faults, settings, &location),
+            location,
             kafka: kafka::read(&mut faults, settings),
             index: index(&mut faults, settings),
             shutdown: seconds(&mut faults, "shutdown_seconds", &settings.shutdown_seconds),

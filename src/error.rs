@@ -246,7 +246,8 @@ fn code(reason: Reason) -> Code {
         | Reason::InvitationAddressMismatch
         | Reason::AddressNotVerified
         | Reason::MembershipSuspended
-        | Reason::UserSuspended => Code::FailedPrecondition,
+        | Reason::UserSuspended
+        | Reason::NoAuditKey => Code::FailedPrecondition,
         Reason::EtagMismatch | Reason::Conflict => Code::Aborted,
         Reason::WorkLimitExceeded => Code::ResourceExhausted,
         Reason::StorageUnavailable

@@ -60,6 +60,8 @@ pub mod service;
 #[cfg(feature = "server")]
 pub mod api_keys;
 #[cfg(feature = "server")]
+pub mod audit;
+#[cfg(feature = "server")]
 pub mod domains;
 #[cfg(feature = "server")]
 pub mod grants;

@@ -11,6 +11,7 @@ use tonic::transport::{
 use tower::layer::util::{Identity, Stack};
 
 use crate::{
+    audit,
     auth::{AuthLayer, Credentials, Methods, keys::Secret},
     bootstrap,
     clock::Clock,
@@ -27,13 +28,13 @@ use crate::{
     proto::{
         DESCRIPTORS,
         v1::{
-            api_key_service_server::ApiKeyServiceServer, authorization_service_server::AuthorizationServiceServer,
-            domain_service_server::DomainServiceServer, event_service_server::EventServiceServer,
-            grant_service_server::GrantServiceServer, invitation_service_server::InvitationServiceServer,
-            membership_service_server::MembershipServiceServer, organization_service_server::OrganizationServiceServer,
-            policy_service_server::PolicyServiceServer, role_service_server::RoleServiceServer,
-            team_service_server::TeamServiceServer, tenant_service_server::TenantServiceServer,
-            user_service_server::UserServiceServer,
+            api_key_service_server::ApiKeyServiceServer, audit_service_server::AuditServiceServer,
+            authorization_service_server::AuthorizationServiceServer, domain_service_server::DomainServiceServer,
+            event_service_server::EventServiceServer, grant_service_server::GrantServiceServer,
+            invitation_service_server::InvitationServiceServer, membership_service_server::MembershipServiceServer,
+            organization_service_server::OrganizationServiceServer, policy_service_server::PolicyServiceServer,
+            role_service_server::RoleServiceServer, team_service_server::TeamServiceServer,
+            tenant_service_server::TenantServiceServer, user_service_server::UserServiceServer,
         },
     },
     service::Service,
@@ -43,7 +44,7 @@ use crate::{
 };
 
 /// The services that health speaks of.
-const SERVICES: [&str; 14] = [
+const SERVICES: [&str; 15] = [
     "",
     "roster.v1.TenantService",
     "roster.v1.ApiKeyService",
@@ -58,6 +59,7 @@ const SERVICES: [&str; 14] = [
     "roster.v1.DomainService",
     "roster.v1.EventService",
     "roster.v1.InvitationService",
+    "roster.v1.AuditService",
 ];
 
 /// What a server cannot start for: a sentence for people.
@@ -101,6 +103,7 @@ pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Re
     let methods = Methods::of_contract()?;
     let templates = Arc::new(Templates::load(config.mail.templates.as_deref())?);
     let folder = lock_folder(config).await?;
+    let signer = config.audit.key.as_ref().map(audit::key::KeyFile::read).transpose()?.map(Arc::new);
     // Before the first key is made: it is shown once, and must not be lost to a port in use.
     let listener = TcpListener::bind(config.listen)
         .await
@@ -133,6 +136,7 @@ pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Re
         log,
         retention: config.retention,
         templates: templates.clone(),
+        signer: signer.clone(),
     };
     let mailer = Mailer::new(&config.mail, templates, db.clone(), clock.clone(), wake.clone())?;
 
@@ -150,6 +154,7 @@ pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Re
         tail,
         credentials.clone(),
         mailer,
+        signer,
     );
 
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -206,13 +211,21 @@ fn spawn_background(
     tail: Tail,
     credentials: Arc<Credentials>,
     mailer: Mailer,
+    signer: Option<Arc<audit::note::Signer>>,
 ) {
     let leader = Leader {
         db: db.clone(),
         wake: wake.clone(),
         holder: uuid::Uuid::now_v7().to_string(),
         mailer,
-        sweeper: Sweeper { db: db.clone(), clock: clock.clone(), wake: wake.clone(), retention: config.retention },
+        sweeper: Sweeper {
+            db: db.clone(),
+            clock: clock.clone(),
+            wake: wake.clone(),
+            retention: config.retention,
+            signer,
+            checkpoint_after: config.audit.checkpoint_after,
+        },
         checker: Checker { db: db.clone(), clock: clock.clone(), wake: wake.clone(), dns },
         #[cfg(feature = "kafka")]
         relay: config.kafka.clone().map(crate::relay::Relay::new),
@@ -257,6 +270,7 @@ fn routes(service: Service, (meter, auth): (MeterLayer, AuthLayer)) -> Result<Ro
         .add_service(AuthorizationServiceServer::from_arc(service.clone()).max_decoding_message_size(BATCH_BYTES_MAX))
         .add_service(DomainServiceServer::from_arc(service.clone()))
         .add_service(InvitationServiceServer::from_arc(service.clone()))
+        .add_service(AuditServiceServer::from_arc(service.clone()))
         .add_service(EventServiceServer::from_arc(service)))
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status, metadata::MetadataValue};
 
 use crate::{
+    audit::note::Signer,
     auth::{Caller, Credentials, Who, scopes::PLATFORM},
     authority::{self, Authority, UserAuthority},
     cedar::Context,
@@ -73,6 +74,8 @@ pub struct Service {
     pub retention: organizations::Retention,
     /// The templates of mails.
     pub templates: Arc<Templates>,
+    /// Who signs checkpoints and exports, if anybody.
+    pub signer: Option<Arc<Signer>>,
 }
 
 impl Service {

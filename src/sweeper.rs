@@ -3,11 +3,12 @@
 //! Only the leader runs it. A sweep is an operation like any other, in a transaction of its own, by the system; that it was
 //! done already it sees under the lock that it takes, so that two that overlap do a thing once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    audit::{self, note::Signer},
     clock::{Clock, Timestamp},
     context::{Actor, Ctx},
     db::{Db, Tx, wake::Wake},
@@ -33,6 +34,10 @@ pub struct Sweeper {
     pub wake: Wake,
     /// For how long what an organization leaves behind is kept.
     pub retention: organizations::Retention,
+    /// Who signs streams, if anybody.
+    pub signer: Option<Arc<Signer>>,
+    /// How long after the first event that no checkpoint covers one is published.
+    pub checkpoint_after: Duration,
 }
 
 impl Sweeper {
@@ -56,6 +61,22 @@ impl Sweeper {
         self.sweep("slugs", async |tx, now| organizations::sweep_slugs(tx, now, BATCH).await).await;
         self.each("memberships", async |tx, now| memberships::due(tx, now, BATCH).await, expire).await;
         self.each("invitations", async |tx, now| invitations::due(tx, now, BATCH).await, expire_invitation).await;
+        self.checkpoints().await;
+    }
+
+    /// Signs the streams whose next checkpoint is due.
+    async fn checkpoints(&self) {
+        let Some(signer) = &self.signer else { return };
+        let now = self.clock.now();
+        let due = match self.db.snapshot().await {
+            Ok(mut tx) => audit::due(&mut tx, now, self.checkpoint_after, BATCH).await,
+            Err(error) => Err(error),
+        };
+        for (tenant_id, stream) in due.unwrap_or_else(|error| (failed(&error, "checkpoints"), Vec::new()).1) {
+            let (signer, ctx) = (signer.clone(), Ctx::local(tenant_id, Actor::system(), now));
+            let signed = self.db.write(async move |tx| audit::publish(&ctx, tx, stream, &signer).await).await;
+            self.swept("checkpoints", signed);
+        }
     }
 
     /// Things whose time has come, each in a transaction of its own, for they have nothing to do with each other.

@@ -2,10 +2,12 @@
 
 use std::io::Write as _;
 
-use tonic::{Status, transport::Endpoint};
-use tonic_types::StatusExt as _;
+use tonic::Status;
 
-use super::Failure;
+use super::{
+    Failure,
+    connection::{self, Connection},
+};
 use crate::{
     config::Config,
     dynamic::{self, Client},
@@ -18,15 +20,8 @@ pub struct Call {
     /// The request as JSON; fields are named as in the proto, or in lowerCamelCase.
     #[arg(default_value = "{}")]
     request: String,
-    /// The API key.
-    #[arg(long, env = "ROSTER_KEY", hide_env_values = true)]
-    key: Option<String>,
-    /// Where the service is: `http://host:port`. Where absent, at the address of the setting `listen`.
-    #[arg(long, env = "ROSTER_ADDRESS", value_name = "URL")]
-    address: Option<String>,
-    /// The tenant that the call is about, for a key with the platform scope: `tenant_…`.
-    #[arg(long, value_name = "ID")]
-    tenant: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 pub async fn run(config: &Config, call: Call) -> Result<u8, Failure> {
@@ -41,12 +36,7 @@ pub async fn run(config: &Config, call: Call) -> Result<u8, Failure> {
         dynamic::find(&pool, name).ok_or_else(|| format!("there is no method {name:?}: `roster call` lists all"))?;
     let message = dynamic::parse(&method, &call.request)
         .map_err(|error| format!("the request is not a {}: {error}", method.input().name()))?;
-    let address = call.address.clone().unwrap_or_else(|| format!("http://{}", config.listen));
-    let channel = Endpoint::new(address.clone())?
-        .connect()
-        .await
-        .map_err(|error| format!("there is no service at {address}: {error}"))?;
-    let client = Client { channel, key: call.key.clone(), tenant: call.tenant.clone() };
+    let client = call.connection.client(config).await?;
     let called = if method.is_server_streaming() {
         stream(&client, &method, message).await
     } else {
@@ -54,10 +44,7 @@ pub async fn run(config: &Config, call: Call) -> Result<u8, Failure> {
     };
     match called {
         Ok(()) => Ok(0),
-        Err(status) => {
-            report(&status);
-            Ok(1)
-        }
+        Err(status) => Ok(connection::report(&status)),
     }
 }
 
@@ -83,18 +70,5 @@ fn print(answer: &prost_reflect::DynamicMessage, pretty: bool) -> Result<(), Sta
 fn say(line: &str) {
     if writeln!(std::io::stdout().lock(), "{line}").is_err() {
         std::process::exit(0);
-    }
-}
-
-/// Tells an error with all its details.
-fn report(status: &Status) {
-    let details = status.get_error_details();
-    let reason = details.error_info().map(|info| info.reason.as_str()).unwrap_or_default();
-    eprintln!("{:?} {reason}: {}", status.code(), status.message());
-    for violation in details.bad_request().iter().flat_map(|bad| &bad.field_violations) {
-        eprintln!("  {}: {}", violation.field, violation.description);
-    }
-    for (key, value) in details.error_info().iter().flat_map(|info| &info.metadata) {
-        eprintln!("  {key}: {value}");
     }
 }

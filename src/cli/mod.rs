@@ -1,6 +1,8 @@
 //! The command line.
 
+mod audit;
 mod call;
+mod connection;
 mod key;
 mod serve;
 #[cfg(feature = "kafka")]
@@ -31,6 +33,9 @@ enum Verb {
     Key(key::Verb),
     /// Call a method of a running service: `roster call OrganizationService/ListOrganizations '{}'`.
     Call(call::Call),
+    /// Export the log and prove an export: nothing in it was changed, left out, put in or moved.
+    #[command(subcommand)]
+    Audit(audit::Verb),
     /// Read a topic to its end and prove it: nothing lost, duplicated, reordered or phantom.
     #[cfg(feature = "kafka")]
     Verify(verify::Verify),
@@ -59,6 +64,7 @@ pub async fn run() -> u8 {
         Some(Verb::Migrate) => serve::migrate(&config).await,
         Some(Verb::Key(verb)) => key::run(&config, verb).await,
         Some(Verb::Call(call)) => call::run(&config, call).await,
+        Some(Verb::Audit(verb)) => audit::run(&config, verb).await,
         #[cfg(feature = "kafka")]
         Some(Verb::Verify(verify)) => verify::run(&config, verify).await,
     };

@@ -281,6 +281,33 @@ pub struct Settings {
     )]
     pub invitation_url: String,
 
+    /// The key that checkpoints and exports of the log are signed with: Ed25519, PKCS #8 in PEM, as `roster audit key --make`
+    /// writes it. By default it is made in the data folder; with PostgreSQL nothing is signed without it.
+    #[arg(
+        long,
+        env = "ROSTER_AUDIT_KEY_FILE",
+        global = true,
+        value_name = "FILE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub audit_key_file: String,
+
+    /// The name that it signs with: of this installation, such as `roster.acme.example`.
+    #[arg(long, env = "ROSTER_AUDIT_NAME", global = true, value_name = "NAME", default_value = "roster")]
+    pub audit_name: String,
+
+    /// How long after something happened in a stream a checkpoint of it is published, in hours.
+    #[arg(
+        long,
+        env = "ROSTER_AUDIT_CHECKPOINT_HOURS",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "HOURS",
+        default_value = "24"
+    )]
+    pub audit_checkpoint_hours: String,
+
     /// How long a stopping service waits for calls to finish, in seconds.
     #[arg(
         long,

@@ -83,6 +83,7 @@ impl OrganizationState {
             | Data::InvitationMailSent(_)
             | Data::InvitationMailFailed(_)
             | Data::InvitationErased(_)
+            | Data::CheckpointSigned(_)
             | Data::MembershipErased(_) => {}
             // Of the tenant's own stream, never here.
             Data::TenantCreated(_)

@@ -98,6 +98,7 @@ catalogue! {
     InvitationMailSent "invitation.mail_sent",
     InvitationMailFailed "invitation.mail_failed",
     InvitationErased "invitation.erased",
+    CheckpointSigned "checkpoint.signed",
 }
 
 /// Fields that change with every change, and so say nothing about one.

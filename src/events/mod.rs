@@ -4,6 +4,7 @@
 //! or the tenant for its own stream), which is what makes them contiguous, in commit order, and safe under rollback.
 
 pub mod chain;
+pub mod chains;
 mod data;
 mod ledger;
 mod personal;

@@ -43,7 +43,7 @@ impl Fold {
         let latest = self.subjects.entry(subject).or_insert(Latest { sequence: 0, after: None });
         if event.sequence > latest.sequence {
             *latest = Latest { sequence: event.sequence, after: state(&data, "after") };
-            return latest.after.is_some() || state(&data, "before").is_some();
+            return latest.after.is_some() || state(&data, "before").is_some() || !speaks_of_state(&data);
         }
         true
     }
@@ -94,6 +94,11 @@ fn data(event: &pb::Event, value: &[u8]) -> Option<DynamicMessage> {
     field.containing_oneof()?;
     let envelope = DynamicMessage::decode(ENVELOPE.clone(), value).ok()?;
     message(&envelope, field.name())
+}
+
+/// Whether events of this type have a state before or after: a checkpoint's have none.
+fn speaks_of_state(data: &DynamicMessage) -> bool {
+    ["before", "after"].iter().any(|name| data.descriptor().get_field_by_name(name).is_some())
 }
 
 fn state(data: &DynamicMessage, name: &str) -> Option<Vec<u8>> {

@@ -184,6 +184,14 @@ pub fn config(database: &Database) -> Config {
         // Nobody is there (RFC 863's port): a test that needs a name server starts one.
         domains: roster::config::Domains { dns_servers: vec!["127.0.0.1:9".parse().unwrap()], ..Default::default() },
         mail: Mail::into_folder(database.mail_folder()),
+        audit: roster::audit::Settings {
+            key: Some(KeyFile {
+                path: database.mail_folder().join("audit-key.pem"),
+                make: true,
+                name: "roster".to_owned(),
+            }),
+            checkpoint_after: DAY,
+        },
         log: "warn".to_owned(),
         log_json: false,
     }

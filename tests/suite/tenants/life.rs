@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 /// What happens by itself, or after a name server was asked, and is shown elsewhere.
-pub const BY_ITSELF: [&str; 8] = [
+pub const BY_ITSELF: [&str; 9] = [
+    "checkpoint.signed",
     "invitation.expired",
     "invitation.mail_sent",
     "invitation.mail_failed",

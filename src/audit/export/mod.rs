@@ -1,0 +1,169 @@
+//! Exports of a stream, for those who keep it elsewhere.
+
+pub mod jsonl;
+
+use std::{ops::Range, sync::Arc};
+
+use async_stream::try_stream;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use tonic::Status;
+
+use super::note::Signer;
+use crate::{
+    db::Tx,
+    error::{Error, Reason, Result},
+    events::{
+        Reader, Stream,
+        chain::{self, Hash},
+        chains, store,
+    },
+    ids::{OrganizationId, TenantId},
+    proto::v1 as pb,
+};
+
+/// How many events are read at once.
+const PAGE: i64 = 500;
+/// How large a piece of a file gets before it is sent: one event may be larger.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// An export, as it was asked for, and where it begins.
+#[derive(Debug)]
+pub struct Export {
+    tenant_id: TenantId,
+    stream: Stream,
+    /// After which sequence, and up to which.
+    after: i64,
+    up_to: i64,
+    /// The chain up to where it begins.
+    hash: Hash,
+}
+
+impl Export {
+    /// Looks where an export begins and ends: after a sequence, up to one, or to the end where that is 0.
+    pub async fn begin(
+        tx: &mut Tx,
+        tenant_id: TenantId,
+        stream: Stream,
+        sequences: Range<i64>,
+        _format: pb::ExportFormat,
+    ) -> Result<Self> {
+        let Range { start: after, end: up_to } = sequences;
+        let end = chains::end(tx, tenant_id, stream).await?;
+        let (last, dropped) = end.as_ref().map_or((0, 0), |end| (end.sequence, end.dropped_sequence));
+        if after > last {
+            return Err(Error::invalid_field("after_sequence", format!("the stream ends at {last}")));
+        }
+        if up_to > last {
+            return Err(Error::invalid_field("up_to_sequence", format!("the stream ends at {last}")));
+        }
+        let hash = match &end {
+            _ if after < dropped => return Err(Error::range_dropped("first_sequence", dropped + 1)),
+            Some(end) if after == dropped => end.beginning()?,
+            Some(_) => chains::at(tx, tenant_id, stream, after).await?.ok_or_else(gone)?,
+            None => chain::beginning(stream),
+        };
+        Ok(Self { tenant_id, stream, after, up_to: if up_to == 0 { last } else { up_to }, hash })
+    }
+}
+
+fn gone() -> Error {
+    Error::new(Reason::Conflict, "retention was at work: begin again")
+}
+
+/// The pieces of an export's file.
+pub fn chunks(
+    log: Reader,
+    export: Export,
+    signer: Arc<Signer>,
+) -> impl tokio_stream::Stream<Item = Result<pb::ExportEventsResponse, Status>> + Send {
+    try_stream! {
+        let Export { tenant_id, stream, mut after, up_to, hash } = export;
+        let (mut writer, mut chunk) = jsonl::Writer::begin(tenant_id, stream, &log.stream_epoch, after, hash)?;
+        while after < up_to {
+            if log.stop.is_cancelled() {
+                Err(Error::new(Reason::ShuttingDown, "the service is stopping: export again on another replica"))?;
+            }
+            let mut tx = log.db.snapshot().await?;
+            let page = store::proven(&mut tx, tenant_id, stream.uuid(), after, up_to, PAGE).await?;
+            drop(tx);
+            if page.first().is_none_or(|first| first.sequence != after + 1) {
+                Err(gone())?;
+            }
+            for event in page {
+                after = event.sequence;
+                chunk.extend(writer.record(&event)?);
+                if chunk.len() >= CHUNK_BYTES {
+                    yield pb::ExportEventsResponse { chunk: std::mem::take(&mut chunk) };
+                }
+            }
+        }
+        chunk.extend(writer.end(&signer)?);
+        yield pb::ExportEventsResponse { chunk };
+    }
+}
+
+/// The first line of a provable export.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Header {
+    /// The version of the form: 1.
+    pub roster_audit_export: i32,
+    /// Whose events.
+    pub tenant: String,
+    /// The organization, or the tenant for its own stream.
+    pub stream: String,
+    /// Which log.
+    pub stream_epoch: String,
+    /// The first sequence.
+    pub from: i64,
+    /// The chain before it, in hexadecimal.
+    pub previous_hash: String,
+}
+
+impl Header {
+    /// Which stream it is of; nothing where there is no such.
+    pub fn stream(&self) -> Option<Stream> {
+        let tenant: TenantId = self.tenant.parse().ok()?;
+        let organization = self.stream.parse::<OrganizationId>().ok().map(Stream::Organization);
+        organization.or_else(|| Some(Stream::Tenant(tenant)).filter(|_| self.stream == self.tenant))
+    }
+}
+
+/// The last line of a provable export.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct End {
+    /// The version of the form: 1.
+    pub roster_audit_export_end: i32,
+    /// How many events there are.
+    pub events: i64,
+    /// The last sequence; one less than the first where there are none.
+    pub through: i64,
+    /// The chain up to and with it, in hexadecimal.
+    pub hash: String,
+    /// SHA-256 of all lines before this one, in hexadecimal.
+    pub digest: String,
+    /// What the service signs: the [`statement`], as a signed note.
+    pub note: String,
+}
+
+/// What is signed of a stream up to a sequence: the three lines of a checkpoint (C2SP tlog-checkpoint: origin, size, hash),
+/// and more lines where there is more to say.
+pub fn checkpoint(name: &str, stream: &str, sequence: i64, hash: &str, more: &[String]) -> String {
+    let mut text = format!("{name}/{stream}\n{sequence}\n{}\n", base64(hash));
+    more.iter().for_each(|line| text.extend([line.as_str(), "\n"]));
+    text
+}
+
+/// What is signed of an export.
+pub fn statement(name: &str, header: &Header, end: &End) -> String {
+    let from = format!("from {} {}", header.from, base64(&header.previous_hash));
+    checkpoint(name, &header.stream, end.through, &end.hash, &[from, format!("export {}", base64(&end.digest))])
+}
+
+/// A hash in base64, from hexadecimal; what is no hash is left as it is.
+fn base64(hash: &str) -> String {
+    let bytes: Option<Hash> = super::hash(hash);
+    bytes.map_or_else(|| hash.to_owned(), |bytes| STANDARD.encode(bytes))
+}

@@ -1,0 +1,223 @@
+//! Proves an export off-line: that it is what the service signed, record by record, and if not, which is the first that
+//! is not.
+
+use std::{fmt, io::BufRead};
+
+use serde::Deserialize as _;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    export::{End, Header},
+    note::Verifier,
+    record::{self, Proof, Seal},
+};
+use crate::events::chain::{self, Hash, hex};
+
+/// The most that a line may have: an event of the largest size, as JSON, with its proof.
+const LINE_BYTES_MAX: usize = 8 << 20;
+
+/// What was proven.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Proven {
+    /// Which stream.
+    pub stream: String,
+    /// The first sequence.
+    pub from: i64,
+    /// The last one; one less than the first where the export is empty.
+    pub through: i64,
+    /// Who signed.
+    pub signed_by: String,
+}
+
+/// The first thing that is wrong.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fault {
+    /// The line, from 1.
+    pub line: usize,
+    /// The sequence that is wanted there; nothing where it is the first line or the last.
+    pub sequence: Option<i64>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.sequence {
+            Some(sequence) => write!(f, "line {}, the record of sequence {sequence}: {}", self.line, self.what),
+            None => write!(f, "line {}: {}", self.line, self.what),
+        }
+    }
+}
+
+/// Why a line is refused.
+type Refusal = String;
+
+/// Proves an export. The outer error is one of reading.
+pub fn verify(from: impl BufRead, verifier: &Verifier) -> std::io::Result<Result<Proven, Fault>> {
+    let mut proof = Verification { lines: Lines { from, number: 0 }, digest: Sha256::new() };
+    proof.run(verifier)
+}
+
+struct Verification<R> {
+    lines: Lines<R>,
+    /// Of every line but the last.
+    digest: Sha256,
+}
+
+impl<R: BufRead> Verification<R> {
+    fn run(&mut self, verifier: &Verifier) -> std::io::Result<Result<Proven, Fault>> {
+        let Some(line) = self.lines.next()? else { return Ok(Err(self.fault(None, "empty: not an export"))) };
+        let mut at = match parse::<Header>(&line).and_then(Place::begin) {
+            Ok(place) => place,
+            Err(what) => return Ok(Err(self.fault(None, what))),
+        };
+        self.digest.update(&line);
+        loop {
+            let Some(line) = self.lines.next()? else {
+                self.lines.number += 1;
+                return Ok(Err(self.fault(Some(at.next), "missing: the export was cut off")));
+            };
+            if is_end(&line) {
+                let done = self.end(&line, &at, verifier);
+                let done = match (done, self.lines.next()?) {
+                    (Ok(_), Some(_)) => Err("something follows the end".to_owned()),
+                    (done, _) => done,
+                };
+                return Ok(done.map_err(|what| self.fault(None, what)));
+            }
+            if let Err(what) = at.follow(&line) {
+                return Ok(Err(self.fault(Some(at.next), what)));
+            }
+            self.digest.update(&line);
+        }
+    }
+
+    fn end(&self, line: &[u8], at: &Place, verifier: &Verifier) -> Result<Proven, Refusal> {
+        let end: End = parse(line)?;
+        let (count, digest) = (at.next - at.header.from, hex(&self.digest.clone().finalize()));
+        if (end.events, end.through, end.hash.as_str()) != (count, at.next - 1, hex(&at.hash).as_str()) {
+            return Err(format!("the end speaks of {} events up to sequence {}", end.events, end.through));
+        }
+        let text = verifier.open(&end.note).ok_or_else(|| format!("not signed by the key of {}", verifier.name()))?;
+        if text != super::export::statement(verifier.name(), &at.header, &end) {
+            return Err("what was signed is not what the export says".to_owned());
+        }
+        if end.digest != digest {
+            return Err(
+                "every record is right, but not all is there that was signed: personal data was taken out".into()
+            );
+        }
+        let (stream, from, through) = (at.header.stream.clone(), at.header.from, end.through);
+        Ok(Proven { stream, from, through, signed_by: verifier.name().to_owned() })
+    }
+
+    fn fault(&self, sequence: Option<i64>, what: impl Into<String>) -> Fault {
+        Fault { line: self.lines.number, sequence, what: what.into() }
+    }
+}
+
+/// How far an export was proven.
+struct Place {
+    header: Header,
+    /// The sequence that comes next.
+    next: i64,
+    /// The chain so far.
+    hash: Hash,
+}
+
+impl Place {
+    fn begin(header: Header) -> Result<Self, Refusal> {
+        let stream = header.stream().ok_or("neither a stream of an organization nor one of a tenant")?;
+        let hash = super::hash(&header.previous_hash).ok_or("previousHash is no hash")?;
+        match header.from {
+            ..1 => return Err("it begins before the first event".to_owned()),
+            1 if hash != chain::beginning(stream) => return Err("not the beginning of its stream's chain".to_owned()),
+            _ => {}
+        }
+        Ok(Self { next: header.from, hash, header })
+    }
+
+    /// Proves the next record.
+    fn follow(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        let value: Value = serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}"))?;
+        let event = value.pointer("/data/event").cloned().ok_or("not a record of an export: no data.event")?;
+        let proof = value.pointer("/data/proof").cloned().ok_or("not a record of an export: no data.proof")?;
+        let proof = Proof::deserialize(proof).map_err(|error| format!("its proof: {error}"))?;
+        let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
+        if text("sequence") != self.next.to_string() {
+            return Err(format!("sequence {:?} is in its place", text("sequence")));
+        }
+        let stream = if text("organizationId").is_empty() { text("tenantId") } else { text("organizationId") };
+        if text("tenantId") != self.header.tenant || stream != self.header.stream {
+            return Err("an event of another stream".to_owned());
+        }
+        if proof.previous_hash != hex(&self.hash) {
+            return Err("it does not follow the record before it".to_owned());
+        }
+        let hash = chain::next(&self.hash, &leaf(event.clone(), &proof)?);
+        if proof.hash != hex(&hash) {
+            return Err(format!("event {} is not what was recorded", text("eventId")));
+        }
+        if record::line(&event, &proof).ok().as_deref() != Some(line) {
+            return Err(format!("event {} is not written as it was exported", text("eventId")));
+        }
+        (self.next, self.hash) = (self.next + 1, hash);
+        Ok(())
+    }
+}
+
+/// The leaf of an event, whose personal fields are as they were sealed, or erased.
+fn leaf(mut event: Value, proof: &Proof) -> Result<Hash, Refusal> {
+    let subject = open(&mut event, proof.personal.subject.as_ref())?;
+    let actor = open(&mut event, proof.personal.actor.as_ref())?;
+    chain::leaf(event, subject, actor).map_err(|error| error.to_string())
+}
+
+/// Takes what is sealed out of an event, and compares it with its seal.
+fn open(event: &mut Value, seal: Option<&Seal>) -> Result<Option<Hash>, Refusal> {
+    let Some(Seal { seal, open }) = seal else { return Ok(None) };
+    let seal = super::hash(seal).ok_or("a seal is no hash")?;
+    if let Some(open) = open {
+        let salt = super::hash(&open.salt).ok_or("a salt is not 32 bytes")?;
+        let part = record::take(event, &open.fields).ok_or("a personal field is missing")?;
+        if chain::commit(&salt, &part).map_err(|error| error.to_string())? != seal {
+            return Err("its personal fields are not what was sealed".to_owned());
+        }
+    }
+    Ok(Some(seal))
+}
+
+fn is_end(line: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(line).is_ok_and(|value| value.get("rosterAuditExportEnd").is_some())
+}
+
+/// A line that is written in the one way.
+fn parse<T: serde::de::DeserializeOwned>(line: &[u8]) -> Result<T, Refusal> {
+    let value: Value = serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}"))?;
+    let canonical = chain::canonical(&value).map_err(|error| error.to_string())?;
+    if line.strip_suffix(b"\n") != Some(&canonical) {
+        return Err("not written as it was exported".to_owned());
+    }
+    serde_json::from_value(value).map_err(|error| format!("not of an export: {error}"))
+}
+
+/// The lines of an export, with their line feeds.
+struct Lines<R> {
+    from: R,
+    number: usize,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn next(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        let mut limited = std::io::Read::take(&mut self.from, LINE_BYTES_MAX as u64);
+        if limited.read_until(b'\n', &mut line)? == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        Ok(Some(line))
+    }
+}

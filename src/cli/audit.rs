@@ -1,0 +1,146 @@
+//! `roster audit`: the key that the log is signed with, exports, and the proof of one.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, BufWriter, Write},
+    path::PathBuf,
+};
+
+use tonic::Request;
+
+use super::{Failure, connection::Connection};
+use crate::{
+    audit::{
+        note::Verifier,
+        verify::{self, Proven},
+    },
+    config::Config,
+    proto::v1::{self as pb, audit_service_client::AuditServiceClient},
+};
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Print the public half of the key that checkpoints and exports are signed with: what `verify` asks for.
+    Key {
+        /// Make the key first, at the setting `audit_key_file`; one that is there is kept.
+        #[arg(long)]
+        make: bool,
+    },
+    /// Write a stream's events to a file, from a running service.
+    Export(Export),
+    /// Prove an export, off-line: that nothing in it was changed, left out, put in or moved since it was signed.
+    Verify(Verify),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Export {
+    /// The organization, or the tenant for its own stream: `org_…`, `tenant_…`.
+    stream: String,
+    /// Only events after this sequence.
+    #[arg(long, value_name = "SEQUENCE", default_value = "0")]
+    after: i64,
+    /// Only events up to this sequence. 0: all.
+    #[arg(long, value_name = "SEQUENCE", default_value = "0")]
+    up_to: i64,
+    /// Where to write; `-` is standard output. A file that is there is not written over.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// The export; `-` is standard input.
+    file: PathBuf,
+    /// The public key of whoever signed, as `roster audit key` prints it.
+    #[arg(long, value_name = "KEY")]
+    key: String,
+    /// Print one JSON object in place of a sentence.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(config: &Config, verb: Verb) -> Result<u8, Failure> {
+    match verb {
+        Verb::Key { make } => show_key(config, make),
+        Verb::Export(export) => self::export(config, export).await,
+        Verb::Verify(verify) => self::verify(&verify),
+    }
+}
+
+fn show_key(config: &Config, make: bool) -> Result<u8, Failure> {
+    let Some(mut file) = config.audit.key.clone() else {
+        return Err("no key is configured: set audit_key_file, such as --audit-key-file audit-key.pem".into());
+    };
+    file.make = make;
+    if !make && !file.path.exists() {
+        let path = file.path.display();
+        return Err(
+            format!("there is no key at {path}: the service makes it there, or `roster audit key --make`").into()
+        );
+    }
+    println!("{}", file.read()?.verifier());
+    Ok(0)
+}
+
+async fn export(config: &Config, export: Export) -> Result<u8, Failure> {
+    let mut client = AuditServiceClient::new(export.connection.open(config).await?);
+    let request = pb::ExportEventsRequest {
+        stream_id: export.stream,
+        after_sequence: export.after,
+        up_to_sequence: export.up_to,
+        ..pb::ExportEventsRequest::default()
+    };
+    let answered = client.export_events(export.connection.sign(Request::new(request))?).await;
+    let mut chunks = match answered {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => return Ok(super::connection::report(&status)),
+    };
+    let mut output: Box<dyn Write> = match export.output.as_os_str() == "-" {
+        true => Box::new(std::io::stdout().lock()),
+        false => {
+            let file = File::create_new(&export.output);
+            Box::new(BufWriter::new(file.map_err(|error| format!("{}: {error}", export.output.display()))?))
+        }
+    };
+    loop {
+        match chunks.message().await {
+            Ok(Some(answer)) => output.write_all(&answer.chunk)?,
+            Ok(None) => break,
+            Err(status) => return Ok(super::connection::report(&status)),
+        }
+    }
+    output.flush()?;
+    Ok(0)
+}
+
+/// Answers 0 where the export is proven, 1 where it is not, 2 where it cannot be read.
+fn verify(verify: &Verify) -> Result<u8, Failure> {
+    let verifier: Verifier = verify.key.parse().map_err(|why| format!("--key: {why}"))?;
+    let input: Result<Box<dyn BufRead>, std::io::Error> = match verify.file.as_os_str() == "-" {
+        true => Ok(Box::new(std::io::stdin().lock())),
+        false => File::open(&verify.file).map(|file| Box::new(BufReader::new(file)) as Box<dyn BufRead>),
+    };
+    let proven = match input.and_then(|input| verify::verify(input, &verifier)) {
+        Ok(proven) => proven,
+        Err(error) => {
+            eprintln!("roster: nothing was verified: {}: {error}", verify.file.display());
+            return Ok(2);
+        }
+    };
+    match (&proven, verify.json) {
+        (Ok(proven), true) => println!("{}", serde_json::json!({"proven": proven})),
+        (Err(fault), true) => println!("{}", serde_json::json!({"fault": fault})),
+        (Ok(proven), false) => println!("{}", sentence(proven)),
+        (Err(fault), false) => println!("NOT PROVEN: {fault}"),
+    }
+    Ok(u8::from(proven.is_err()))
+}
+
+fn sentence(Proven { stream, from, through, signed_by }: &Proven) -> String {
+    if through < from {
+        return format!("proven: an empty export of {stream} after sequence {through}, as {signed_by} signed it");
+    }
+    format!("proven: the events {from} to {through} of {stream} are those that {signed_by} signed")
+}

@@ -1,0 +1,77 @@
+//! Where the chain of each stream ends: kept by the sequencer, read by whoever proves or signs.
+
+use uuid::Uuid;
+
+use super::{Stream, chain::Hash};
+use crate::{
+    clock::Timestamp,
+    db::{FromRow, Tx, args},
+    error::{Error, Result},
+    ids::TenantId,
+};
+
+/// The end of a stream's chain.
+#[derive(Debug, Clone, FromRow)]
+pub struct End {
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    stream_id: Uuid,
+    /// The last sequence that is chained.
+    pub sequence: i64,
+    hash: Vec<u8>,
+    /// Everything up to here was dropped.
+    pub dropped_sequence: i64,
+    dropped_hash: Option<Vec<u8>>,
+    /// The event of the last checkpoint; 0 where there is none.
+    pub signed_sequence: i64,
+}
+
+impl End {
+    /// Which stream.
+    pub fn stream(&self) -> Stream {
+        Stream::of(self.tenant_id, self.stream_id)
+    }
+
+    /// The chain up to and with the last sequence.
+    pub fn hash(&self) -> Result<Hash> {
+        hash(&self.hash)
+    }
+
+    /// The chain before the first event that is still there.
+    pub fn beginning(&self) -> Result<Hash> {
+        self.dropped_hash.as_deref().map_or_else(|| Ok(super::chain::beginning(self.stream())), hash)
+    }
+}
+
+fn hash(bytes: &[u8]) -> Result<Hash> {
+    bytes.try_into().map_err(|_| Error::internal("the end of a chain is no hash"))
+}
+
+/// The end of a stream's chain; nothing where none of its events is chained yet.
+pub async fn end(tx: &mut Tx, tenant: TenantId, stream: Stream) -> Result<Option<End>> {
+    let sql = "SELECT tenant_id, stream_id, sequence, hash, dropped_sequence, dropped_hash, signed_sequence
+        FROM log_chains WHERE stream_id = $1 AND tenant_id = $2";
+    tx.fetch_optional(sql, args![Some(stream.uuid()), tenant]).await
+}
+
+/// The chain up to and with a sequence that is still there.
+pub async fn at(tx: &mut Tx, tenant: TenantId, stream: Stream, sequence: i64) -> Result<Option<Hash>> {
+    let sql =
+        "SELECT hash FROM events_positions p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at
+        WHERE e.tenant_id = $1 AND e.stream_id = $2 AND e.sequence = $3";
+    let row: Option<(Vec<u8>,)> = tx.fetch_optional(sql, args![tenant, Some(stream.uuid()), sequence]).await?;
+    row.map(|(bytes,)| hash(&bytes)).transpose()
+}
+
+/// Streams in which something happened before this time that no checkpoint covers.
+pub async fn unsigned(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<Vec<End>> {
+    let sql = "SELECT tenant_id, stream_id, sequence, hash, dropped_sequence, dropped_hash, signed_sequence
+        FROM log_chains WHERE unsigned_since <= $1 ORDER BY unsigned_since LIMIT $2";
+    tx.fetch_all(sql, args![before, limit]).await
+}
+
+/// Notes that a checkpoint covers everything of a stream up to it.
+pub async fn signed(tx: &mut Tx, stream: Stream, sequence: i64) -> Result<()> {
+    let sql = "UPDATE log_chains SET signed_sequence = $2, unsigned_since = NULL WHERE stream_id = $1";
+    tx.execute(sql, args![Some(stream.uuid()), sequence]).await.map(drop)
+}

@@ -1,0 +1,196 @@
+//! Checkpoints, and exports that can be proven.
+
+mod mutations;
+
+use std::time::{Duration, Instant};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use roster::audit::{
+    note::Verifier,
+    verify::{self, Fault, Proven},
+};
+use serde_json::{Value, json};
+use tokio_stream::StreamExt as _;
+
+use crate::{
+    on_both_engines,
+    support::{Caller, TestServer, bad_fields, text},
+};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// The bytes of an export.
+async fn export(caller: &Caller, request: Value) -> Vec<u8> {
+    let mut chunks = caller.stream("AuditService/ExportEvents", request).await.unwrap();
+    let mut file = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = roster::dynamic::to_json(&chunk.unwrap()).unwrap();
+        file.extend(STANDARD.decode(chunk["chunk"].as_str().unwrap()).unwrap());
+    }
+    file
+}
+
+/// The public key of a server.
+async fn verifier(caller: &Caller, stream: &str) -> Verifier {
+    let answer = caller.call("AuditService/GetCheckpoint", json!({"streamId": stream})).await;
+    text(&answer["checkpoint"]["verifierKey"]).parse().unwrap()
+}
+
+fn proven(file: &[u8], verifier: &Verifier) -> Result<Proven, Fault> {
+    verify::verify(file, verifier).unwrap()
+}
+
+/// An organization with members, of whom one has personal data in its stream; answers its id and the user's.
+async fn organization(server: &TestServer, slug: &str) -> (String, String) {
+    let owner = json!({"email": format!("ada@{slug}.example"), "displayName": "Ada Lovelace"});
+    let create = json!({"slug": slug, "initialOwners": [owner]});
+    let created = server.root.call("OrganizationService/CreateOrganization", create).await;
+    let id = text(&created["organization"]["organizationId"]);
+    let member =
+        json!({"organizationId": id, "email": format!("grace@{slug}.example"), "metadata": {"desk": "Z 7", "ü": ""}});
+    let added = server.root.call("MembershipService/AddMember", member).await;
+    let (membership, user) = (text(&added["membership"]["membershipId"]), text(&added["membership"]["userId"]));
+    let which = json!({"organizationId": id, "membershipId": membership});
+    for verb in ["Suspend", "Reactivate", "Remove"] {
+        server.root.call(&format!("MembershipService/{verb}Member"), which.clone()).await;
+    }
+    chained(&server.root, &id).await;
+    (id, user)
+}
+
+/// Waits until everything in a stream is chained; answers how much that is.
+async fn chained(caller: &Caller, stream: &str) -> usize {
+    let begin = Instant::now();
+    loop {
+        let events = caller.events(stream).await.len();
+        let answer = caller.call("AuditService/GetCheckpoint", json!({"streamId": stream})).await;
+        if answer["checkpoint"]["sequence"] == events.to_string() {
+            return events;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30), "nobody chains");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+on_both_engines! {
+    async fn an_export_is_proven_and_holds_what_the_log_lists(server) {
+        let (id, _) = organization(&server, "acme").await;
+        let verifier = verifier(&server.root, &id).await;
+        let file = export(&server.root, json!({"streamId": id})).await;
+        let listed = server.root.events(&id).await;
+        let last = i64::try_from(listed.len()).unwrap();
+        let expected = Proven { stream: id.clone(), from: 1, through: last, signed_by: "roster".to_owned() };
+        assert_eq!(proven(&file, &verifier), Ok(expected));
+        let lines: Vec<Value> =
+            file.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect();
+        for (line, event) in lines[1..].iter().zip(&listed) {
+            assert_eq!((&line["id"], &line["type"]), (&event["eventId"], &event["type"]));
+            assert_eq!(line["data"]["event"]["subject"], event["subject"]);
+            assert_eq!(line["sequence"], format!("{:0>19}", text(&event["sequence"])));
+        }
+        let tenant = text(&listed[0]["tenantId"]);
+        assert!(proven(&export(&server.root, json!({"streamId": tenant})).await, &verifier).is_ok());
+    }
+
+    async fn a_part_of_a_stream_is_proven_too_and_parts_follow_one_another(server) {
+        let (id, _) = organization(&server, "acme").await;
+        let verifier = verifier(&server.root, &id).await;
+        let part = |after: i64, up_to: i64| json!({"streamId": id, "afterSequence": after.to_string(), "upToSequence": up_to.to_string()});
+        let (first, rest) = (export(&server.root, part(0, 3)).await, export(&server.root, part(3, 0)).await);
+        assert_eq!(proven(&first, &verifier).unwrap().through, 3);
+        assert_eq!(proven(&rest, &verifier).unwrap().from, 4);
+        let line = |file: &[u8], back: usize| -> Value {
+            let lines: Vec<_> = file.split(|byte| *byte == b'\n').collect();
+            serde_json::from_slice(lines[if back == 0 { 0 } else { lines.len() - 1 - back }]).unwrap()
+        };
+        assert_eq!(line(&first, 1)["hash"], line(&rest, 0)["previousHash"]);
+        let none = proven(&export(&server.root, part(4, 4)).await, &verifier).unwrap();
+        assert_eq!((none.from, none.through), (5, 4));
+    }
+
+    async fn erasing_a_person_leaves_the_chain_whole_and_exports_without_them(server) {
+        let (id, user) = organization(&server, "acme").await;
+        let verifier = verifier(&server.root, &id).await;
+        let before = export(&server.root, json!({"streamId": id})).await;
+        assert!(String::from_utf8_lossy(&before).contains("Z 7"));
+        server.root.call("UserService/EraseUser", json!({"userId": user})).await;
+        chained(&server.root, &id).await;
+        let after = export(&server.root, json!({"streamId": id})).await;
+        assert!(!String::from_utf8_lossy(&after).contains("Z 7"));
+        assert!(proven(&after, &verifier).is_ok());
+        assert!(proven(&before, &verifier).is_ok(), "what was exported before");
+        let hashes = |file: &[u8]| -> Vec<Value> {
+            let lines = file.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            lines.map(|line| serde_json::from_slice::<Value>(line).unwrap()["data"]["proof"]["hash"].clone()).collect()
+        };
+        let (before, after) = (hashes(&before), hashes(&after));
+        assert_eq!(before[..before.len() - 1], after[..before.len() - 1]);
+    }
+
+    async fn a_checkpoint_says_how_far_a_stream_has_come_and_is_published_once_a_day(server) {
+        let (id, _) = organization(&server, "acme").await;
+        let last = chained(&server.root, &id).await;
+        let answer = server.root.call("AuditService/GetCheckpoint", json!({"streamId": id})).await;
+        let checkpoint = &answer["checkpoint"];
+        assert_eq!(checkpoint["sequence"], last.to_string());
+        let verifier: Verifier = text(&checkpoint["verifierKey"]).parse().unwrap();
+        let note = text(&checkpoint["note"]);
+        let signed = verifier.open(&note).unwrap();
+        assert!(signed.starts_with(&format!("roster/{id}\n{last}\n")), "{signed}");
+
+        server.clock.advance(DAY - Duration::from_mins(1));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(server.root.events(&id).await.len(), last, "too early");
+        server.clock.advance(Duration::from_mins(2));
+        let published = published(&server.root, &id, last + 1).await;
+        assert_eq!(published["sequence"], last.to_string());
+        assert_eq!(published["hash"], checkpoint["hash"]);
+        assert!(verifier.open(&text(&published["note"])).is_some());
+
+        server.clock.advance(3 * DAY);
+        server.root.call("OrganizationService/SuspendOrganization", json!({"organizationId": id})).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(server.root.events(&id).await.len(), last + 2, "nothing but a checkpoint had happened");
+        server.clock.advance(DAY + Duration::from_mins(1));
+        assert_eq!(self::published(&server.root, &id, last + 3).await["sequence"], (last + 2).to_string());
+    }
+
+    async fn an_organizations_administrators_export_their_own_log_and_no_other(server) {
+        let (id, _) = organization(&server, "acme").await;
+        let (other, _) = organization(&server, "other").await;
+        let stranger = server.stranger().await;
+        for name in ["AuditService/ExportEvents", "AuditService/GetCheckpoint"] {
+            stranger.refused(name, json!({"streamId": id}), "ORGANIZATION_NOT_FOUND").await;
+            let narrow = server.caller(&["members:read"]).await;
+            narrow.refused(name, json!({"streamId": other}), "MISSING_PERMISSION").await;
+        }
+    }
+
+    async fn what_cannot_be_exported_is_refused(server) {
+        let (id, _) = organization(&server, "acme").await;
+        let refused = async |request: Value, field: &str| {
+            let status = server.root.refused("AuditService/ExportEvents", request, "INVALID_REQUEST").await;
+            assert_eq!(bad_fields(&status), [field]);
+        };
+        refused(json!({}), "stream_id").await;
+        refused(json!({"streamId": "user_01h455vb4pex5vsknk084sn02q"}), "stream_id").await;
+        refused(json!({"streamId": id, "afterSequence": "-1"}), "after_sequence").await;
+        refused(json!({"streamId": id, "afterSequence": "99"}), "after_sequence").await;
+        refused(json!({"streamId": id, "upToSequence": "99"}), "up_to_sequence").await;
+        refused(json!({"streamId": id, "afterSequence": "3", "upToSequence": "2"}), "up_to_sequence").await;
+        refused(json!({"streamId": id, "format": 99}), "format").await;
+    }
+}
+
+/// The checkpoint that a stream's event of this sequence has, when it is there.
+async fn published(caller: &Caller, stream: &str, sequence: usize) -> Value {
+    for _ in 0..200 {
+        let events = caller.events(stream).await;
+        if let Some(event) = events.get(sequence - 1) {
+            assert_eq!(event["type"], "checkpoint.signed");
+            return event["checkpointSigned"]["checkpoint"].clone();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("no checkpoint is published");
+}
