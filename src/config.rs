@@ -22,7 +22,7 @@ use read::{count, days, read, seconds};
 pub use settings::Settings;
 pub use tokens::Tokens;
 
-use crate::{db::Location, decision, organizations};
+use crate::{db::Location, decision, events, organizations};
 
 /// The configuration, checked.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ pub struct Config {
     pub mail: Mail,
     /// How the log is signed.
     pub audit: crate::audit::Settings,
+    /// What watchers of the log may take.
+    pub watches: events::Limits,
     /// What to log.
     pub log: String,
     /// Whether to log as JSON.
@@ -76,6 +78,7 @@ impl Config {
             tokens: tokens::check(&mut faults, settings, tables),
             domains: domains::read(&mut faults, settings),
             mail: mail::read(&mut faults, settings),
+            watches: watches(&mut faults, settings),
             log: settings.log.clone(),
             log_json: settings.log_format == "json",
         };
@@ -100,6 +103,15 @@ fn index(faults: &mut Faults, settings: &Settings) -> decision::Settings {
         memory_bytes: usize::try_from(mebibytes).unwrap_or(1) << 20,
         work_max: usize::try_from(count(faults, "work_limit", &settings.work_limit, 1)).unwrap_or(1),
     }
+}
+
+fn watches(faults: &mut Faults, settings: &Settings) -> events::Limits {
+    let mut most = |key: &str, value: &str| usize::try_from(count(faults, key, value, 1)).unwrap_or(1);
+    let watches_max = most("watches_max", &settings.watches_max);
+    let watches_per_caller_max = most("watches_per_caller_max", &settings.watches_per_caller_max);
+    let page_seconds = count(faults, "watch_page_seconds", &settings.watch_page_seconds, 1);
+    let page_time = Duration::from_secs(u64::try_from(page_seconds).unwrap_or(1));
+    events::Limits { page_time, watches_max, watches_per_caller_max }
 }
 
 fn location(faults: &mut Faults, settings: &Settings) -> Location {

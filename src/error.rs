@@ -88,6 +88,13 @@ impl Error {
         Self::invalid(vec![Violation { field: field.to_owned(), description: description.into() }])
     }
 
+    /// Retention has dropped everything up to here of what a field asks for.
+    pub fn range_dropped(field: &str, dropped: i64) -> Self {
+        let description = format!("retention has dropped everything up to {dropped}: begin behind that");
+        let violation = Violation { field: field.to_owned(), description: description.clone() };
+        Self::new(Reason::RangeDropped, description).violations(vec![violation])
+    }
+
     /// A move between two states that the rules do not have.
     pub fn illegal_transition(what: &str, from: impl fmt::Display, to: impl fmt::Display) -> Self {
         Self::new(Reason::IllegalTransition, format!("{what} cannot go from {from} to {to}"))
@@ -248,8 +255,9 @@ fn code(reason: Reason) -> Code {
         | Reason::MembershipSuspended
         | Reason::UserSuspended
         | Reason::NoAuditKey => Code::FailedPrecondition,
-        Reason::EtagMismatch | Reason::Conflict => Code::Aborted,
-        Reason::WorkLimitExceeded => Code::ResourceExhausted,
+        Reason::EtagMismatch | Reason::Conflict | Reason::WatchTooSlow => Code::Aborted,
+        Reason::WorkLimitExceeded | Reason::TooManyWatches => Code::ResourceExhausted,
+        Reason::RangeDropped => Code::OutOfRange,
         Reason::StorageUnavailable
         | Reason::IndexStale
         | Reason::ShuttingDown

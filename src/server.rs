@@ -121,6 +121,8 @@ pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Re
     let log = events::Reader {
         db: db.clone(),
         head: tail.head(),
+        recent: tail.recent(),
+        watches: Arc::new(events::Watches::new(config.watches)),
         stream_epoch: stream_epoch.to_string().into(),
         stop: stop.clone(),
     };

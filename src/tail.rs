@@ -32,6 +32,7 @@ pub struct Tail {
     index: Arc<Index>,
     credentials: Arc<Credentials>,
     head: watch::Sender<i64>,
+    recent: Arc<events::Recent>,
     hearing: Hearing,
 }
 
@@ -62,12 +63,18 @@ impl Tail {
     pub async fn begin(db: Db, wake: Wake, index: Arc<Index>, credentials: Arc<Credentials>) -> Result<Self> {
         let (head, _) = events::store::head(&mut db.snapshot().await?).await?;
         index.heard(Instant::now());
-        Ok(Self { db, wake, index, credentials, head: watch::Sender::new(head), hearing: Hearing::default() })
+        let (head, recent, hearing) = (watch::Sender::new(head), Arc::default(), Hearing::default());
+        Ok(Self { db, wake, index, credentials, head, recent, hearing })
     }
 
     /// The last position that was read.
     pub fn head(&self) -> watch::Receiver<i64> {
         self.head.subscribe()
+    }
+
+    /// Of which streams the latest events are.
+    pub fn recent(&self) -> Arc<events::Recent> {
+        self.recent.clone()
     }
 
     /// Follows the log until stopped.
@@ -97,6 +104,7 @@ impl Tail {
         let pending = events::store::pending(&mut tx).await?;
         drop(tx);
         let full = i64::try_from(records.len()).is_ok_and(|count| count == BATCH_MAX);
+        self.recent.note(&records);
         let mut head = after;
         let mut events = Vec::new();
         for record in records {

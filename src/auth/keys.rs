@@ -116,21 +116,34 @@ impl KeyCache {
         if !is_valid(&key, presented, now) {
             return Err(invalid());
         }
-        self.verified.insert(id, key.clone());
+        self.remember(key.clone(), changes);
+        Ok(key)
+    }
+
+    /// Keeps a key that was read when so many changes had been heard of.
+    fn remember(&self, key: Arc<VerifiedKey>, changes: u64) {
+        let id = key.api_key_id;
+        self.verified.insert(id, key);
         if self.changes.load(Ordering::SeqCst) != changes {
             // A change was heard of since the key was read, perhaps its own.
             self.verified.remove(&id);
         }
-        Ok(key)
     }
 
     /// Fails with `INVALID_CREDENTIALS` where a key that was verified before has ended since: for streams, which outlive
     /// the look at their credential.
     pub async fn ensure_in_force(&self, id: ApiKeyId, now: Timestamp) -> Result<()> {
+        let known = self.verified.get(&id).filter(|key| now < key.verified_at.plus(BELIEVED));
+        if known.is_some_and(|key| key.expires_at.is_none_or(|end| now < end)) {
+            return Ok(()); // and the log has not said otherwise since
+        }
+        let changes = self.changes.load(Ordering::SeqCst);
         let stored = api_keys::find_for_verification(&mut self.db.snapshot().await?, id).await?;
         let key = stored.and_then(|stored| verified(stored, now));
-        let in_force = key.is_some_and(|key| key.expires_at.is_none_or(|end| now < end));
-        in_force.then_some(()).ok_or_else(|| Error::new(Reason::InvalidCredentials, "the API key has ended"))
+        let in_force = key.filter(|key| key.expires_at.is_none_or(|end| now < end));
+        let ended = || Error::new(Reason::InvalidCredentials, "the API key has ended");
+        self.remember(Arc::new(in_force.ok_or_else(ended)?), changes);
+        Ok(())
     }
 
     /// Forgets a key that was changed.

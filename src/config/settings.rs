@@ -129,6 +129,40 @@ pub struct Settings {
     )]
     pub work_limit: String,
 
+    /// How long a watcher may take over a page of events, in seconds; then it is disconnected, with the position to resume
+    /// after.
+    #[arg(
+        long,
+        env = "ROSTER_WATCH_PAGE_SECONDS",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "SECONDS",
+        default_value = "30"
+    )]
+    pub watch_page_seconds: String,
+
+    /// How many watches of the log the process has at most.
+    #[arg(
+        long,
+        env = "ROSTER_WATCHES_MAX",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "COUNT",
+        default_value = "5000"
+    )]
+    pub watches_max: String,
+
+    /// How many watches of the log one caller has at most: one key, one service or one user.
+    #[arg(
+        long,
+        env = "ROSTER_WATCHES_PER_CALLER_MAX",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "COUNT",
+        default_value = "1000"
+    )]
+    pub watches_per_caller_max: String,
+
     /// How long an organization that was deleted can be restored, in days. After that everything of it is purged.
     #[arg(
         long,

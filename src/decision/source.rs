@@ -76,7 +76,6 @@ impl Source<OrganizationState> for OfOrganization<'_> {
 }
 
 async fn after(tx: &mut Tx, tenant_id: TenantId, stream: Stream, sequence: i64) -> Result<Vec<Arc<pb::Event>>> {
-    let all = events::store::Filter::default();
-    let records = events::store::after_sequence(tx, tenant_id, stream.uuid(), &all, sequence, BATCH_MAX).await?;
+    let records = events::store::after_sequence(tx, tenant_id, stream.uuid(), sequence, BATCH_MAX).await?;
     records.into_iter().map(|record| record.decode("").map(Arc::new)).collect()
 }

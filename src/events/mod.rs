@@ -8,11 +8,14 @@ pub mod chains;
 mod data;
 mod ledger;
 mod personal;
+mod read;
+mod recent;
 mod revision;
 mod row;
 mod rpc;
 pub mod store;
 mod watch;
+mod watches;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,10 +23,12 @@ use chain::Sealed;
 pub use data::{TYPES, type_name};
 pub use ledger::Ledger;
 pub use personal::{Part, Parts, Personal};
+pub use recent::Recent;
 pub use revision::Revision;
-use row::Row;
+use row::{Row, actor_kind};
 pub use store::Record;
 use uuid::Uuid;
+pub use watches::{Limits, Watches};
 
 use crate::{
     clock::Timestamp,
@@ -266,6 +271,10 @@ pub struct Reader {
     pub db: crate::db::Db,
     /// The last position that this replica has read.
     pub head: tokio::sync::watch::Receiver<i64>,
+    /// Of which streams the latest events are.
+    pub recent: Arc<Recent>,
+    /// Who watches.
+    pub watches: Arc<Watches>,
     /// Which log this is.
     pub stream_epoch: Arc<str>,
     /// Ends the streams when the service stops.

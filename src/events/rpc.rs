@@ -1,12 +1,16 @@
 //! EventService.
 
-use std::{pin::Pin, str::FromStr as _};
+use std::pin::Pin;
 
 use tonic::{Request, Response, Status};
 
 use super::{
-    Stream, TYPES,
-    store::{self, Filter},
+    Revision, Stream,
+    read::{
+        self, Filter, Place, Start,
+        store::{Found, Room},
+    },
+    store,
     watch::{self, Watch},
 };
 use crate::{
@@ -17,13 +21,17 @@ use crate::{
     },
     error::{Error, Reason, Result},
     fields::Fields,
-    ids::{EventId, OrganizationId, TenantId},
+    ids::EventId,
     proto::v1::{self as pb, event_service_server::EventService},
     service::Service,
 };
 
-/// How many types a filter may name.
-const TYPES_MAX: usize = 50;
+/// How much one page of a list weighs at most: clients take 4 MiB where nobody configured them otherwise.
+const PAGE_BYTES_MAX: i64 = 2 << 20;
+/// How many positions are looked at at once, and how many for one page: a filter that lets nothing through is no long
+/// statement, and no long call.
+const RANGE: i64 = 10_000;
+const RANGES_MAX: usize = 20;
 
 #[tonic::async_trait]
 impl EventService for Service {
@@ -35,15 +43,17 @@ impl EventService for Service {
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
         let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
-        let filter = read_filter(&mut fields, &request.stream_id, request.types);
-        let after = read_start(&mut fields, &filter, request.after_sequence, request.after_position);
-        let page = fields.page(request.page_size, &request.page_token, format!("events {filter:?}"))?;
+        let start = read_list_start(&mut fields, &request, &ctx);
+        let pb::ListEventsRequest { stream_id, types, subjects, actors, .. } = request;
+        let filter = Filter::read(&mut fields, &stream_id, types, subjects, actors);
+        let filters = format!("events {} {filter:?} {start:?}", ctx.tenant_id);
+        let page = fields.page(request.page_size, &request.page_token, filters)?;
         fields.done()?;
         let epoch = self.log.stream_epoch.clone();
         let paged = self
             .read(async move |tx| {
                 ensure_stream(tx, &ctx, &filter).await?;
-                list(tx, &ctx, &filter, after, &page, &epoch).await
+                list(tx, &ctx, &filter, start, &page, &epoch).await
             })
             .await?;
         Ok(Response::new(pb::ListEventsResponse { events: paged.items, next_page_token: paged.next_page_token }))
@@ -65,56 +75,88 @@ impl EventService for Service {
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
         let caller = self.caller(&request)?;
         let (ctx, request) = self.open(request).await?;
+        let watching = self.log.watches.enter(&caller)?;
         let mut fields = Fields::new();
-        let filter = read_filter(&mut fields, &request.stream_id, request.types);
-        if request.after_position.is_some_and(|position| position < 0) {
-            fields.wrong("after_position", "negative");
-        }
+        let start = read_watch_start(&mut fields, &request, &ctx);
+        let pb::WatchEventsRequest { stream_id, types, subjects, actors, .. } = request;
+        let filter = Filter::read(&mut fields, &stream_id, types, subjects, actors);
         fields.done()?;
-        let (tenant_id, after) = (ctx.tenant_id, request.after_position);
-        let filter = self
+        let (tenant_id, start) = (ctx.tenant_id, start?);
+        let (filter, place) = self
             .read(async move |tx| {
                 ensure_stream(tx, &ctx, &filter).await?;
-                let (head, _) = store::head(tx).await?;
-                if after.is_some_and(|position| position > head) {
-                    return Err(Error::invalid_field("after_position", format!("the log ends at {head}")));
-                }
-                Ok(filter.clone())
+                let place = read::place(tx, ctx.tenant_id, &filter, start).await?;
+                Ok::<(Filter, Place), Error>((filter.clone(), place))
             })
             .await?;
-        let watch = Watch { tenant_id, filter, after, caller };
-        Ok(Response::new(Box::pin(watch::stream(self.clone(), watch))))
+        let watch = Watch { tenant_id, filter, place, caller };
+        Ok(Response::new(Box::pin(watch::stream(self.clone(), watch, watching))))
     }
 }
 
-/// Reads which events are wanted: `stream_id` is an organization or a tenant.
-fn read_filter(fields: &mut Fields, stream_id: &str, types: Vec<String>) -> Filter {
-    fields.count("types", types.len(), 0..=TYPES_MAX);
-    for (index, _) in types.iter().enumerate().filter(|(_, name)| !TYPES.contains(&name.as_str())) {
-        fields.wrong(format!("types[{index}]"), "no type of event");
-    }
-    let organization = OrganizationId::from_str(stream_id).map(Stream::Organization);
-    let stream = organization.or_else(|()| TenantId::from_str(stream_id).map(Stream::Tenant)).ok();
-    if stream.is_none() && !stream_id.is_empty() {
-        fields.wrong("stream_id", "not an id of the form org_… or tenant_…");
-    }
-    Filter { stream, types }
-}
-
-fn read_start(fields: &mut Fields, filter: &Filter, after_sequence: i64, after_position: i64) -> i64 {
-    if after_sequence < 0 {
-        fields.wrong("after_sequence", "negative");
-    }
-    if after_position < 0 {
-        fields.wrong("after_position", "negative");
-    }
-    if filter.stream.is_none() && after_sequence != 0 {
+/// Reads where a list begins.
+fn read_list_start(fields: &mut Fields, request: &pb::ListEventsRequest, ctx: &Ctx) -> Start {
+    let (sequence, position) = (request.after_sequence, request.after_position);
+    let time = Start::time(fields, request.since_time.as_ref(), ctx.now);
+    not_negative(fields, "after_sequence", sequence);
+    not_negative(fields, "after_position", position);
+    if request.stream_id.is_empty() && sequence != 0 {
         fields.wrong("after_sequence", "needs a stream_id: sequences are counted in each stream");
     }
-    if filter.stream.is_some() && after_position != 0 {
+    if !request.stream_id.is_empty() && position != 0 {
         fields.wrong("after_position", "not together with a stream_id: use after_sequence");
     }
-    after_sequence.max(after_position)
+    let given = [
+        ("after_sequence", sequence != 0),
+        ("after_position", position != 0),
+        ("since_time", request.since_time.is_some()),
+    ];
+    only_one(fields, &given);
+    match time {
+        Some(time) => Start::Time(time),
+        None if request.stream_id.is_empty() => Start::Position(position),
+        None => Start::Sequence(sequence),
+    }
+}
+
+/// Reads where a watch begins. A bad revision is an error of its own.
+fn read_watch_start(fields: &mut Fields, request: &pb::WatchEventsRequest, ctx: &Ctx) -> Result<Start> {
+    let time = Start::time(fields, request.since_time.as_ref(), ctx.now);
+    not_negative(fields, "after_position", request.after_position.unwrap_or(0));
+    not_negative(fields, "after_sequence", request.after_sequence.unwrap_or(0));
+    if request.stream_id.is_empty() && request.after_sequence.is_some() {
+        fields.wrong("after_sequence", "needs a stream_id: sequences are counted in each stream");
+    }
+    let given = [
+        ("after_position", request.after_position.is_some()),
+        ("after_sequence", request.after_sequence.is_some()),
+        ("after_revision", !request.after_revision.is_empty()),
+        ("since_time", request.since_time.is_some()),
+    ];
+    only_one(fields, &given);
+    Ok(match (request.after_position, request.after_sequence, time) {
+        (Some(position), ..) => Start::Position(position),
+        (_, Some(sequence), _) => Start::Sequence(sequence),
+        (.., Some(time)) => Start::Time(time),
+        _ if request.after_revision.is_empty() => Start::New,
+        _ => Start::Revision(Revision::decode(&request.after_revision, ctx.tenant_id)?),
+    })
+}
+
+fn not_negative(fields: &mut Fields, field: &str, value: i64) {
+    if value < 0 {
+        fields.wrong(field, "negative");
+    }
+}
+
+/// A reader begins at one place: whoever names several is told of each.
+fn only_one(fields: &mut Fields, starts: &[(&str, bool)]) {
+    let given: Vec<_> = starts.iter().filter(|(_, given)| *given).map(|(field, _)| *field).collect();
+    if given.len() > 1 {
+        for field in &given {
+            fields.wrong(field, format!("only one of {}", given.join(", ")));
+        }
+    }
 }
 
 /// A stream of somebody else is one that does not exist.
@@ -135,21 +177,54 @@ async fn list(
     tx: &mut Tx,
     ctx: &Ctx,
     filter: &Filter,
-    after: i64,
+    start: Start,
     page: &Page,
     epoch: &str,
 ) -> Result<Paged<pb::Event>> {
-    let after = page.after::<i64>()?.unwrap_or(after);
-    let by_sequence = filter.stream.map(Stream::uuid);
-    let records = match by_sequence {
-        Some(stream) => store::after_sequence(tx, ctx.tenant_id, stream, filter, after, page.limit()).await?,
-        None => store::after_position(tx, ctx.tenant_id, filter, after, i64::MAX, page.limit()).await?,
+    let after = page.after::<i64>()?;
+    let room = Room { events: page.limit() - 1, bytes: PAGE_BYTES_MAX };
+    let (found, reached) = match filter.stream {
+        Some(stream) => {
+            let after = match after {
+                Some(after) => after,
+                None => read::sequence_before(tx, ctx.tenant_id, stream, start).await?,
+            };
+            let range = (after, i64::MAX);
+            let found = read::store::by_sequence(tx, ctx.tenant_id, stream.uuid(), filter, range, room).await?;
+            let reached = found.records.last().map_or(after, |record| record.sequence);
+            (found, reached)
+        }
+        None => {
+            let after = match after {
+                Some(after) => {
+                    read::ensure_there(tx, after).await?;
+                    after
+                }
+                None => read::place(tx, ctx.tenant_id, filter, start).await?.position.unwrap_or(0),
+            };
+            by_position(tx, ctx, filter, after, room).await?
+        }
     };
-    let key = |record: &store::Record| match by_sequence {
-        Some(_) => record.sequence.to_string(),
-        None => record.position.unwrap_or_default().to_string(),
-    };
-    let paged = page.cut(records, key);
-    let items = paged.items.into_iter().map(|record| record.decode(epoch)).collect::<Result<_>>()?;
-    Ok(Paged { items, next_page_token: paged.next_page_token })
+    let next_page_token = if found.more { page.token(&reached.to_string()) } else { String::new() };
+    let items = found.records.into_iter().map(|record| record.decode(epoch)).collect::<Result<_>>()?;
+    Ok(Paged { items, next_page_token })
+}
+
+/// Looks at the log range by range, until there is something for a page or it has looked at enough; answers how far.
+async fn by_position(tx: &mut Tx, ctx: &Ctx, filter: &Filter, after: i64, room: Room) -> Result<(Found, i64)> {
+    let (head, _) = store::head(tx).await?;
+    let mut reached = after;
+    for _ in 0..RANGES_MAX {
+        let up_to = head.min(reached + RANGE);
+        let found = read::store::by_position(tx, ctx.tenant_id, filter, (reached, up_to), room).await?;
+        if let Some(last) = found.records.last().and_then(|record| record.position) {
+            let reached = if found.more { last } else { up_to };
+            return Ok((Found { more: found.more || up_to < head, ..found }, reached));
+        }
+        reached = up_to;
+        if reached >= head {
+            break;
+        }
+    }
+    Ok((Found { records: Vec::new(), more: reached < head }, reached))
 }

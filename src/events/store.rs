@@ -48,6 +48,8 @@ macro_rules! with_personal {
     };
 }
 
+pub(super) use {columns, with_personal};
+
 impl Record {
     /// Which stream it is in.
     pub fn stream(&self) -> Stream {
@@ -73,22 +75,6 @@ impl Record {
     /// The event.
     pub fn decode(self, stream_epoch: &str) -> Result<pb::Event> {
         pb::Event::decode(self.envelope(stream_epoch).as_slice()).map_err(Error::internal)
-    }
-}
-
-/// Which events a reader wants.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only this stream.
-    pub stream: Option<Stream>,
-    /// Only these types; all where empty.
-    pub types: Vec<String>,
-}
-
-impl Filter {
-    /// The types as a statement takes them: `,a,b,`, or nothing.
-    fn types(&self) -> String {
-        if self.types.is_empty() { String::new() } else { format!(",{},", self.types.join(",")) }
     }
 }
 
@@ -136,12 +122,11 @@ pub async fn organization_sequence(tx: &mut Tx, tenant: TenantId, id: Organizati
     Ok(row.map(|(sequence,)| sequence))
 }
 
-/// Events of one stream, by sequence.
+/// Events of one stream, by sequence: for what runs inside the service.
 pub async fn after_sequence(
     tx: &mut Tx,
     tenant: TenantId,
     stream: Uuid,
-    types: &Filter,
     after: i64,
     limit: i64,
 ) -> Result<Vec<Record>> {
@@ -150,11 +135,9 @@ pub async fn after_sequence(
         columns!(),
         " FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id AND p.occurred_at = e.occurred_at",
         with_personal!(),
-        " WHERE e.tenant_id = $1 AND e.stream_id = $2 AND e.sequence > $3
-            AND ($5 = '' OR $5 LIKE '%,' || e.type || ',%')
-        ORDER BY e.sequence LIMIT $4"
+        " WHERE e.tenant_id = $1 AND e.stream_id = $2 AND e.sequence > $3 ORDER BY e.sequence LIMIT $4"
     );
-    tx.fetch_all(sql, args![tenant, stream, after, limit, types.types()]).await
+    tx.fetch_all(sql, args![tenant, stream, after, limit]).await
 }
 
 /// A row of the log with what proves it.
@@ -207,27 +190,6 @@ pub async fn proven(
     tx.fetch_all(sql, args![tenant, stream, after, up_to, limit]).await
 }
 
-/// Events of one tenant, by position.
-pub async fn after_position(
-    tx: &mut Tx,
-    tenant: TenantId,
-    filter: &Filter,
-    after: i64,
-    up_to: i64,
-    limit: i64,
-) -> Result<Vec<Record>> {
-    let sql = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM events_positions p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at",
-        with_personal!(),
-        " WHERE p.position > $2 AND p.position <= $3 AND p.tenant_id = $1
-            AND ($5 IS NULL OR p.stream_id = $5) AND ($6 = '' OR $6 LIKE '%,' || e.type || ',%')
-        ORDER BY p.position LIMIT $4"
-    );
-    tx.fetch_all(sql, args![tenant, after, up_to, limit, filter.stream.map(Stream::uuid), filter.types()]).await
-}
-
 /// Events of all tenants, by position: for what runs inside the service, never for a caller.
 pub async fn after_position_everywhere(tx: &mut Tx, after: i64, limit: i64) -> Result<Vec<Record>> {
     let sql = concat!(
@@ -277,6 +239,19 @@ pub async fn pending(tx: &mut Tx) -> Result<Option<(i64, i64)>> {
 /// How far the log is numbered, and which log it is.
 pub async fn head(tx: &mut Tx) -> Result<(i64, Uuid)> {
     tx.fetch_one("SELECT position, stream_epoch FROM log_head WHERE id = 1", args![]).await
+}
+
+/// The last position that retention has dropped, or may have; 0 where it has dropped nothing.
+pub async fn dropped_position(tx: &mut Tx) -> Result<i64> {
+    let (position,) = tx.fetch_one("SELECT dropped_position FROM log_head WHERE id = 1", args![]).await?;
+    Ok(position)
+}
+
+/// The last sequence of a stream that retention has dropped; 0 where it has dropped nothing.
+pub async fn dropped_sequence(tx: &mut Tx, tenant: TenantId, stream: Stream) -> Result<i64> {
+    let sql = "SELECT dropped_sequence FROM log_chains WHERE tenant_id = $1 AND stream_id = $2";
+    let row: Option<(i64,)> = tx.fetch_optional(sql, args![tenant, stream.uuid()]).await?;
+    Ok(row.map_or(0, |(sequence,)| sequence))
 }
 
 /// How many events are committed and have no position yet.

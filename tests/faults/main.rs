@@ -12,6 +12,7 @@ mod mails;
 mod newcomer;
 mod replicas;
 mod sinks;
+mod slow_watcher;
 
 /// These tests measure, kill and wait: one at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());

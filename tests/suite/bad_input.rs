@@ -21,7 +21,8 @@ use crate::{
 };
 
 /// Strings that are not named when they are bad: they have a reason of their own, or are not read.
-const NOT_NAMED: [&str; 20] = [
+const NOT_NAMED: [&str; 21] = [
+    "after_revision",
     "domain.name",
     "domain.record_name",
     "domain.record_value",

@@ -1,5 +1,11 @@
 //! The log: list, get, watch.
 
+mod bounds;
+mod filters;
+mod guarantees;
+mod requests;
+mod starts;
+
 use serde_json::json;
 use tokio_stream::StreamExt as _;
 

@@ -11,6 +11,7 @@ pub mod proof;
 pub mod replica;
 pub mod secrets;
 pub mod smtp;
+pub mod watcher;
 pub mod wire_tap;
 
 use std::{
@@ -192,6 +193,7 @@ pub fn config(database: &Database) -> Config {
             }),
             checkpoint_after: DAY,
         },
+        watches: roster::events::Limits::default(),
         log: "warn".to_owned(),
         log_json: false,
     }
@@ -201,13 +203,15 @@ pub fn config(database: &Database) -> Config {
 #[derive(Clone)]
 pub struct Caller {
     pub client: Client,
+    pub address: String,
     pool: DescriptorPool,
 }
 
 impl Caller {
     pub async fn connect(address: &str, key: Option<String>) -> Self {
         let channel = Endpoint::new(address.to_owned()).unwrap().connect_lazy();
-        Self { client: Client { channel, key, tenant: None }, pool: dynamic::contract().unwrap() }
+        let client = Client { channel, key, tenant: None };
+        Self { client, address: address.to_owned(), pool: dynamic::contract().unwrap() }
     }
 
     /// Calls a method.

@@ -1,0 +1,181 @@
+//! Where a reader begins.
+
+use std::time::Duration;
+
+use prost_types::Timestamp as ProtoTimestamp;
+use uuid::Uuid;
+
+use super::{Filter, store};
+use crate::{
+    clock::Timestamp,
+    db::Tx,
+    error::{Error, Reason, Result, Violation},
+    events::{Record, Revision, Stream, store as log},
+    fields::Fields,
+    ids::TenantId,
+};
+
+/// How far a caller's clock may be ahead.
+const CLOCKS_APART_MAX: Duration = Duration::from_mins(1);
+
+/// Before every event.
+const BEGINNING: Timestamp = Timestamp(i64::MIN);
+
+/// Where a reader begins, as they say it.
+#[derive(Debug, Clone, Copy)]
+pub enum Start {
+    /// With what is new.
+    New,
+    /// Behind a position.
+    Position(i64),
+    /// Behind a sequence of the filter's stream.
+    Sequence(i64),
+    /// Behind what a revision includes.
+    Revision(Revision),
+    /// With what occurred at a time or later.
+    Time(Timestamp),
+}
+
+/// Where a reader begins, in the log.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// Behind this position; with what is new to this replica where there is none.
+    pub position: Option<i64>,
+    /// What of these streams is left out behind it: up to these sequences.
+    pub seen: Vec<(Uuid, i64)>,
+}
+
+impl Place {
+    /// Whether an event is left out: whoever begins here has seen it.
+    pub fn has_seen(&self, record: &Record) -> bool {
+        self.seen.iter().any(|(stream, sequence)| *stream == record.stream_id && record.sequence <= *sequence)
+    }
+}
+
+impl Start {
+    /// Reads a time to begin with.
+    pub fn time(fields: &mut Fields, time: Option<&ProtoTimestamp>, now: Timestamp) -> Option<Timestamp> {
+        let time = fields.time("since_time", time)?;
+        if time > now.plus(CLOCKS_APART_MAX) {
+            fields.wrong("since_time", "in the future");
+        }
+        Some(time)
+    }
+}
+
+/// Finds the place of a start. Fails with `INVALID_REQUEST` or `INVALID_REVISION` where the log has not come so far, with
+/// `RANGE_DROPPED` where it begins later.
+pub async fn place(tx: &mut Tx, tenant: TenantId, filter: &Filter, start: Start) -> Result<Place> {
+    let (head, _) = log::head(tx).await?;
+    let stream = filter.stream.map(Stream::uuid);
+    match start {
+        Start::New => Ok(Place::default()),
+        Start::Position(position) => {
+            if position > head {
+                return Err(Error::invalid_field("after_position", format!("the log ends at {head}")));
+            }
+            ensure_there(tx, position).await?;
+            Ok(Place { position: Some(position), seen: Vec::new() })
+        }
+        Start::Sequence(sequence) => {
+            let stream = filter.stream.ok_or_else(|| Error::internal("a sequence without a stream"))?;
+            ensure_sequence(tx, tenant, stream, sequence).await?;
+            behind(tx, tenant, head, vec![(stream.uuid(), sequence)]).await
+        }
+        Start::Revision(revision) => {
+            let mut seen = vec![(Stream::Tenant(tenant), revision.tenant_sequence)];
+            seen.extend(revision.organization.map(|(id, sequence)| (Stream::Organization(id), sequence)));
+            for (stream, sequence) in &seen {
+                ensure_held(tx, tenant, *stream, *sequence).await?;
+            }
+            behind(tx, tenant, head, seen.into_iter().map(|(stream, sequence)| (stream.uuid(), sequence)).collect())
+                .await
+        }
+        Start::Time(time) => {
+            let first = store::position_since(tx, tenant, stream, time).await?;
+            let dropped = log::dropped_position(tx).await?;
+            if dropped > 0 && first == store::position_since(tx, tenant, stream, BEGINNING).await? {
+                // Whatever was dropped may have been of that time.
+                return Err(Error::range_dropped("since_time", dropped).with("first_position", dropped + 1));
+            }
+            Ok(Place { position: Some(first.map_or(head, |first| first - 1)), seen: Vec::new() })
+        }
+    }
+}
+
+/// The sequence behind which a list of a stream begins.
+pub async fn sequence_before(tx: &mut Tx, tenant: TenantId, stream: Stream, start: Start) -> Result<i64> {
+    match start {
+        Start::Sequence(sequence) => {
+            ensure_sequence(tx, tenant, stream, sequence).await?;
+            Ok(sequence)
+        }
+        Start::Time(time) => {
+            let first = store::sequence_since(tx, tenant, stream.uuid(), time).await?;
+            let dropped = log::dropped_sequence(tx, tenant, stream).await?;
+            if first == Some(dropped + 1) && dropped > 0 {
+                return Err(Error::range_dropped("since_time", dropped).with("first_sequence", dropped + 1));
+            }
+            Ok(first.map_or(i64::MAX, |first| first - 1))
+        }
+        Start::New | Start::Position(_) | Start::Revision(_) => Err(Error::internal("a list begins otherwise")),
+    }
+}
+
+/// Behind the last of these that has a position: everything there follows, and of these streams what was not seen.
+async fn behind(tx: &mut Tx, tenant: TenantId, head: i64, seen: Vec<(Uuid, i64)>) -> Result<Place> {
+    let (mut last, mut first_unseen) = (0, head + 1);
+    for (stream, sequence) in &seen {
+        if *sequence > 0 {
+            // What was just committed may have no position yet: whatever gets one from now on is behind the head.
+            last = last.max(store::position_of(tx, tenant, *stream, *sequence).await?.unwrap_or(head));
+        }
+        let unseen = store::position_behind(tx, tenant, *stream, *sequence).await?;
+        first_unseen = first_unseen.min(unseen.unwrap_or(head + 1));
+    }
+    Ok(Place { position: Some(last.min(first_unseen - 1)), seen })
+}
+
+/// Fails where retention has dropped what comes behind a position.
+pub async fn ensure_there(tx: &mut Tx, position: i64) -> Result<()> {
+    let dropped = log::dropped_position(tx).await?;
+    if position >= dropped {
+        return Ok(());
+    }
+    Err(Error::range_dropped("after_position", dropped).with("first_position", dropped + 1))
+}
+
+/// Fails where a stream has not come so far, or where retention has dropped what comes behind.
+async fn ensure_sequence(tx: &mut Tx, tenant: TenantId, stream: Stream, sequence: i64) -> Result<()> {
+    let last = last_of(tx, tenant, stream).await?;
+    if sequence > last {
+        return Err(Error::invalid_field("after_sequence", format!("the stream ends at {last}")));
+    }
+    let dropped = log::dropped_sequence(tx, tenant, stream).await?;
+    if sequence >= dropped {
+        return Ok(());
+    }
+    Err(Error::range_dropped("after_sequence", dropped).with("first_sequence", dropped + 1))
+}
+
+/// Fails where a revision is of a stream that is not here, or has not come so far, or where retention has dropped what
+/// comes behind it.
+async fn ensure_held(tx: &mut Tx, tenant: TenantId, stream: Stream, sequence: i64) -> Result<()> {
+    if sequence > last_of(tx, tenant, stream).await? {
+        let message = "the revision is malformed, or of a log that this service does not hold";
+        return Err(Error::new(Reason::InvalidRevision, message));
+    }
+    let dropped = log::dropped_sequence(tx, tenant, stream).await?;
+    if sequence >= dropped {
+        return Ok(());
+    }
+    Err(Error::range_dropped("after_revision", dropped).with("first_sequence", dropped + 1))
+}
+
+/// How far a stream has come; 0 for one that is not there.
+async fn last_of(tx: &mut Tx, tenant: TenantId, stream: Stream) -> Result<i64> {
+    match stream {
+        Stream::Tenant(id) => log::tenant_sequence(tx, id).await,
+        Stream::Organization(id) => Ok(log::organization_sequence(tx, tenant, id).await?.unwrap_or(0)),
+    }
+}

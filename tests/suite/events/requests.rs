@@ -1,0 +1,125 @@
+//! Lists and watches that nobody can mean: every bad field is named at once.
+
+use roster::dynamic;
+use serde_json::{Value, json};
+use tonic::Status;
+
+use crate::{
+    bad_input::attempt,
+    on_both_engines,
+    support::{Caller, Engine, TestServer, bad_fields, reason, text},
+};
+
+const BOTH: [&str; 2] = ["EventService/ListEvents", "EventService/WatchEvents"];
+const LIST: &str = BOTH[0];
+const WATCH: &str = BOTH[1];
+
+async fn refusal(caller: &Caller, name: &str, request: Value) -> Status {
+    let method = dynamic::find(&dynamic::contract().unwrap(), name).unwrap();
+    match attempt(caller, &method, request.clone()).await {
+        Ok(()) => panic!("{name} {request} succeeded"),
+        Err(status) => status,
+    }
+}
+
+/// Both methods refuse, and name these fields.
+async fn assert_names(caller: &Caller, names: &[&str], request: Value, fields: &[&str]) {
+    for name in names {
+        let status = refusal(caller, name, request.clone()).await;
+        assert_eq!(reason(&status), "INVALID_REQUEST", "{name} {request}");
+        assert_eq!(bad_fields(&status), fields, "{name} {request}");
+    }
+}
+
+on_both_engines! {
+    async fn every_bad_part_of_a_filter_is_named_at_once(server) {
+        let root = &server.root;
+        let user = roster::ids::UserId::generate().to_string();
+        let subjects = json!([{"kind": "user"}, {"kind": "users"}, {"id": user}, {"kind": "team", "id": user},
+            {"kind": "role", "id": "\u{1e}"}]);
+        let actors = json!([{"kind": "EVENT_ACTOR_KIND_USER", "id": user}, {}, {"kind": 77},
+            {"kind": "EVENT_ACTOR_KIND_API_KEY", "id": user}, {"kind": "EVENT_ACTOR_KIND_SYSTEM", "id": "x"},
+            {"id": "x".repeat(501)}]);
+        let request = json!({"streamId": "x", "types": ["user.created", "user.made"], "subjects": subjects, "actors": actors});
+        let fields = ["types[1]", "subjects[1].kind", "subjects[2].kind", "subjects[3].id", "subjects[4].id",
+            "actors[1].kind", "actors[2].kind", "actors[3].id", "actors[4].id", "actors[5].id", "stream_id"];
+        assert_names(root, &BOTH, request, &fields).await;
+
+        let many = |entry: Value| vec![entry; 51];
+        let request = json!({"types": many(json!("user.created")), "subjects": many(json!({"kind": "user"})),
+            "actors": many(json!({"kind": "EVENT_ACTOR_KIND_USER"}))});
+        assert_names(root, &BOTH, request, &["types", "subjects", "actors"]).await;
+    }
+
+    async fn a_start_is_one_and_is_there(server) {
+        let root = &server.root;
+        let created = root.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
+        let (id, revision) = (&created["organization"]["organizationId"], &created["revision"]);
+        let past = "2020-01-01T00:00:00Z";
+        let all = json!({"streamId": id, "afterPosition": 1, "afterSequence": 1, "afterRevision": revision, "sinceTime": past});
+        let four = ["after_position", "after_sequence", "after_revision", "since_time"];
+        assert_names(root, &[WATCH], all, &four).await;
+        let two = json!({"afterPosition": 0, "sinceTime": past});
+        assert_names(root, &[WATCH], two, &["after_position", "since_time"]).await;
+        let two = json!({"afterPosition": 1, "sinceTime": past});
+        assert_names(root, &[LIST], two, &["after_position", "since_time"]).await;
+        let two = json!({"streamId": id, "afterSequence": 1, "sinceTime": past});
+        assert_names(root, &BOTH, two, &["after_sequence", "since_time"]).await;
+
+        let position = json!({"afterPosition": 1_000_000});
+        assert_names(root, &BOTH, position, &["after_position"]).await;
+        assert_names(root, &BOTH, json!({"afterPosition": -1}), &["after_position"]).await;
+        assert_names(root, &BOTH, json!({"afterPosition": i64::MAX}), &["after_position"]).await;
+        for sequence in [2, i64::MAX] {
+            let request = json!({"streamId": id, "afterSequence": sequence});
+            assert_names(root, &BOTH, request, &["after_sequence"]).await;
+        }
+        assert_names(root, &BOTH, json!({"streamId": id, "afterSequence": -1}), &["after_sequence"]).await;
+        assert_names(root, &BOTH, json!({"afterSequence": 1}), &["after_sequence"]).await;
+        assert_names(root, &BOTH, json!({"sinceTime": "2999-01-01T00:00:00Z"}), &["since_time"]).await;
+
+        for revision in ["x", "AAAA", "AQGh"] {
+            let status = refusal(root, WATCH, json!({"afterRevision": revision})).await;
+            assert_eq!(reason(&status), "INVALID_REVISION");
+        }
+        let stranger = server.stranger().await;
+        let status = refusal(&stranger, WATCH, json!({"afterRevision": revision})).await;
+        assert_eq!(reason(&status), "INVALID_REVISION");
+        for name in BOTH {
+            let status = refusal(&stranger, name, json!({"streamId": id})).await;
+            assert_eq!(reason(&status), "ORGANIZATION_NOT_FOUND");
+        }
+    }
+
+    async fn a_page_token_belongs_to_its_filter_and_its_tenant(server) {
+        let root = &server.root;
+        let created = root.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
+        let id = &created["organization"]["organizationId"];
+        let ask = |extra: Value, token: &str| {
+            let mut request = extra;
+            request["pageSize"] = json!(1);
+            request["pageToken"] = json!(token);
+            request
+        };
+        let filters = [
+            json!({}),
+            json!({"types": ["permission.created"]}),
+            json!({"types": ["permission.created", "permission.updated"]}),
+            json!({"subjects": [{"kind": "permission"}]}),
+            json!({"subjects": [{"kind": "permission"}, {"kind": "role"}]}),
+            json!({"actors": [{"kind": "EVENT_ACTOR_KIND_SYSTEM"}]}),
+            json!({"sinceTime": "2020-01-01T00:00:00Z"}),
+            json!({"afterPosition": 1}),
+        ];
+        let stranger = server.stranger().await;
+        for filter in &filters {
+            let token = text(&root.call(LIST, ask(filter.clone(), "")).await["nextPageToken"]);
+            assert_ne!(token, "", "{filter}");
+            for other in filters.iter().chain([&json!({"streamId": id})]).filter(|other| *other != filter) {
+                root.refused(LIST, ask(other.clone(), &token), "INVALID_PAGE_TOKEN").await;
+            }
+            stranger.refused(LIST, ask(filter.clone(), &token), "INVALID_PAGE_TOKEN").await;
+            root.call(LIST, ask(filter.clone(), &token)).await;
+        }
+    }
+}
