@@ -14,7 +14,7 @@ use tokio_stream::StreamExt as _;
 
 use crate::{
     on_both_engines,
-    support::{Caller, TestServer, bad_fields, text},
+    support::{Caller, Engine, TestServer, bad_fields, text},
 };
 
 const DAY: Duration = Duration::from_hours(24);

@@ -26,6 +26,7 @@ use std::{
 pub use database::{Database, Engine};
 use prost_reflect::DescriptorPool;
 use roster::{
+    audit::key::KeyFile,
     clock::{Clock, Timestamp},
     config::{Config, Mail, Tokens},
     dynamic::{self, Client},

@@ -9,7 +9,7 @@ use super::{Filter, store};
 use crate::{
     clock::Timestamp,
     db::Tx,
-    error::{Error, Reason, Result, Violation},
+    error::{Error, Reason, Result},
     events::{Record, Revision, Stream, store as log},
     fields::Fields,
     ids::TenantId,
