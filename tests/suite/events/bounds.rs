@@ -80,7 +80,7 @@ async fn who_opens_watches_without_end_is_refused_and_harms_nobody() {
         assert_eq!((reason(&refused).as_str(), refused.code()), ("TOO_MANY_WATCHES", Code::ResourceExhausted));
         assert_eq!(metadata(&refused)["limit"], "watches_per_caller_max");
     }
-    let mut others = vec![Watcher::open(&server.root, json!({})).await, Watcher::open(&server.root, json!({})).await];
+    let mut others = [Watcher::open(&server.root, json!({})).await, Watcher::open(&server.root, json!({})).await];
     let refused = Watcher::try_open(&server.root, json!({})).await.err().expect("is refused");
     assert_eq!(metadata(&refused)["limit"], "watches_max");
     others[0].next().await;
