@@ -58,7 +58,9 @@ impl Export {
             return Err(Error::invalid_field("up_to_sequence", format!("the stream ends at {last}")));
         }
         let hash = match &end {
-            _ if after < dropped => return Err(Error::range_dropped("after_sequence", dropped).with("first_sequence", dropped + 1)),
+            _ if after < dropped => {
+                return Err(Error::range_dropped("after_sequence", dropped).with("first_sequence", dropped + 1));
+            }
             Some(end) if after == dropped => end.beginning()?,
             Some(_) => chains::at(tx, tenant_id, stream, after).await?.ok_or_else(gone)?,
             None => chain::beginning(stream),
