@@ -3,6 +3,8 @@
 
 #[path = "build/personal.rs"]
 mod personal;
+#[path = "build/state.rs"]
+mod state;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     fs::write(out.join("scoped.rs"), scoped(&compiler.file_descriptor_set(), &compiler.descriptor_pool())?)?;
     fs::write(out.join("personal.rs"), personal::code(&compiler.descriptor_pool())?)?;
+    fs::write(out.join("state.rs"), state::code(&compiler.descriptor_pool())?)?;
 
     let server = env::var_os("CARGO_FEATURE_SERVER").is_some();
     let mut prost = tonic_prost_build::Config::new();
@@ -129,6 +132,12 @@ fn organization_of(
         }
         _ => Err(format!("{}: which organization is it about?", message.name()).into()),
     }
+}
+
+/// `user_created` as prost names its variant: `UserCreated`.
+fn camel(name: &str) -> String {
+    let word = |word: &str| word[..1].to_uppercase() + &word[1..];
+    name.split('_').map(word).collect()
 }
 
 /// A field of one text.

@@ -9,12 +9,15 @@ use protox::prost_reflect::{
     Cardinality, DescriptorPool, ExtensionDescriptor, FieldDescriptor, MessageDescriptor, OneofDescriptor,
 };
 
-/// The code that implements `Personal` for an event, and for what it is made of.
+use super::camel;
+
+/// The code that implements `Personal` for an event, for a state, and for what they are made of.
 pub fn code(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
     let option = pool.get_extension_by_name("roster.v1.personal").ok_or("no option in the contract")?;
-    let event = pool.get_message_by_name("roster.v1.Event").ok_or("no such message")?;
     let mut writer = Writer { option, code: String::new(), done: BTreeSet::new() };
-    writer.message(&event)?;
+    for name in ["roster.v1.Event", "roster.v1.State"] {
+        writer.message(&pool.get_message_by_name(name).ok_or("no such message")?)?;
+    }
     Ok(writer.code)
 }
 
@@ -96,12 +99,6 @@ impl Writer {
     fn holds_personal(&self, message: &MessageDescriptor) -> bool {
         message.fields().any(|field| self.is_personal(&field) || self.within(&field).is_some())
     }
-}
-
-/// `user_created` as prost names its variant: `UserCreated`.
-fn camel(name: &str) -> String {
-    let word = |word: &str| word[..1].to_uppercase() + &word[1..];
-    name.split('_').map(word).collect()
 }
 
 /// `EventActor` as prost names its module: `event_actor`.

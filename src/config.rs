@@ -16,7 +16,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 pub use domains::Domains;
 pub use file::{Tables, with_file};
 pub use issuers::{Issuer, KeysFrom, MapsTo, TenantFrom};
-pub use kafka::Kafka;
+pub use kafka::{Encoding, Format, Kafka, SchemaIds, Transactional, is_topic};
 pub use mail::Mail;
 use read::{count, days, read, seconds};
 pub use settings::Settings;

@@ -28,9 +28,9 @@ pub struct Leader {
     pub checker: Checker,
     /// Sends mails.
     pub mailer: Mailer,
-    /// Kafka, where it is configured.
+    /// Kafka, where it is configured: one for each topic.
     #[cfg(feature = "kafka")]
-    pub relay: Option<Relay>,
+    pub relays: Vec<Relay>,
 }
 
 impl Leader {
@@ -95,9 +95,10 @@ impl Leader {
 
     #[cfg(feature = "kafka")]
     async fn relay(&self, epoch: Epoch, term: &CancellationToken, stop: &CancellationToken) {
-        if let Some(relay) = &self.relay {
-            relay.run(&self.db, &self.wake, epoch, stop).await;
-            term.cancel(); // it may have found itself deposed
+        if !self.relays.is_empty() {
+            let running = self.relays.iter().map(|relay| relay.run(&self.db, &self.wake, epoch, stop));
+            futures_util::future::join_all(running).await;
+            term.cancel(); // one may have found itself deposed
         }
     }
 

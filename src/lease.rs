@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    db::{Db, Tx, args},
+    db::{Db, FromRow, Tx, args},
     error::Result,
 };
 
@@ -77,6 +77,37 @@ pub async fn release(db: &Db, epoch: Epoch) -> Result<()> {
         })
         .await?;
     Ok(())
+}
+
+/// Who leads.
+#[derive(Debug, FromRow)]
+pub struct Held {
+    /// Which replica.
+    pub holder: String,
+    /// Which term.
+    pub epoch: Epoch,
+    /// Whether the lease lasts.
+    pub lasts: bool,
+}
+
+/// Who leads, or did last; none where nobody ever led.
+pub async fn held(tx: &mut Tx) -> Result<Option<Held>> {
+    let sql = if tx.is_postgres() {
+        "SELECT holder, epoch, expires_at > (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT AS lasts
+        FROM leases WHERE name = $1"
+    } else {
+        "SELECT holder, epoch, expires_at > CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS lasts
+        FROM leases WHERE name = $1"
+    };
+    tx.fetch_optional(sql, args![NAME]).await
+}
+
+/// Ends every term there was: a leader of the past that comes back matches no row.
+pub async fn end_all(tx: &mut Tx) -> Result<()> {
+    tx.execute("UPDATE leases SET epoch = epoch + 1, expires_at = 0 WHERE name = $1", args![NAME]).await?;
+    let epoch = "UPDATE log_head SET leader_epoch = leader_epoch + 1";
+    tx.execute(epoch, args![]).await?;
+    tx.execute("UPDATE relay_cursors SET leader_epoch = leader_epoch + 1", args![]).await.map(drop)
 }
 
 fn ttl_micros() -> i64 {

@@ -230,7 +230,7 @@ fn spawn_background(
         },
         checker: Checker { db: db.clone(), clock: clock.clone(), wake: wake.clone(), dns },
         #[cfg(feature = "kafka")]
-        relay: config.kafka.clone().map(crate::relay::Relay::new),
+        relays: config.kafka.as_ref().map(crate::relay::Relay::all).unwrap_or_default(),
     };
     let _ = config;
     let (for_tail, for_leader, for_wake, for_tokens) = (stop.clone(), stop.clone(), stop.clone(), stop.clone());

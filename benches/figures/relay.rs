@@ -16,7 +16,7 @@ use roster::{
     lease,
     memberships::{self, NewMember, Person},
     organizations,
-    relay::{Relay, librdkafka_settings, topic},
+    relay::{Feed, Relay, librdkafka_settings, topic},
     sequencer, tenants, upgrade,
 };
 use tokio_util::sync::CancellationToken;
@@ -51,7 +51,7 @@ pub async fn run(table: &mut Table) {
 
 fn kafka(brokers: &str, topic: &str) -> Kafka {
     let topic = format!("{topic}-{}", uuid::Uuid::now_v7().simple());
-    Kafka { brokers: brokers.into(), topic, partitions: 12, replication_factor: 1, properties: Vec::new() }
+    Kafka { brokers: brokers.into(), topic, partitions: 12, replication_factor: 1, ..Kafka::default() }
 }
 
 /// Some tens of thousands of events.
@@ -89,7 +89,7 @@ async fn read(db: &Db) -> Vec<Record> {
 }
 
 async fn librdkafka(kafka: &Kafka, records: &[Record]) -> f64 {
-    topic::ensure(kafka).await.unwrap();
+    topic::ensure(kafka, Feed::Events).await.unwrap();
     let producer: ThreadedProducer<DefaultProducerContext> = librdkafka_settings(kafka).create().unwrap();
     let begin = Instant::now();
     for record in records {
@@ -105,9 +105,9 @@ async fn librdkafka(kafka: &Kafka, records: &[Record]) -> f64 {
 }
 
 async fn relay(db: &Db, kafka: &Kafka, epoch: lease::Epoch, count: usize) -> f64 {
-    topic::ensure(kafka).await.unwrap();
-    let sink = topic::look(kafka).await.unwrap();
-    let (relay, wake, stop) = (Relay::new(kafka.clone()), Wake::default(), CancellationToken::new());
+    topic::ensure(kafka, Feed::Events).await.unwrap();
+    let sink = topic::look(kafka, &kafka.topic).await.unwrap();
+    let (relay, wake, stop) = (Relay::new(kafka.clone(), Feed::Events), Wake::default(), CancellationToken::new());
     let begin = Instant::now();
     let publishing = relay.run(db, &wake, epoch, &stop);
     let waiting = async {

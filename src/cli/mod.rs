@@ -3,7 +3,15 @@
 mod audit;
 mod call;
 mod connection;
+#[cfg(feature = "kafka")]
+mod doctor;
+#[cfg(feature = "kafka")]
+mod events;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod key;
+#[cfg(feature = "kafka")]
+mod rebuild;
 mod serve;
 #[cfg(feature = "kafka")]
 mod verify;
@@ -39,6 +47,20 @@ enum Verb {
     /// Read a topic to its end and prove it: nothing lost, duplicated, reordered or phantom.
     #[cfg(feature = "kafka")]
     Verify(verify::Verify),
+    /// The topics: make them, or hold them against what they have to be.
+    #[cfg(feature = "kafka")]
+    #[command(subcommand)]
+    Kafka(kafka::Verb),
+    /// The stream: how far it is, replay it, begin another epoch.
+    #[cfg(feature = "kafka")]
+    #[command(subcommand)]
+    Events(events::Verb),
+    /// Rebuild the whole state from Kafka alone, and print it as JSON lines, or compare it with the database.
+    #[cfg(feature = "kafka")]
+    Rebuild(rebuild::Rebuild),
+    /// Say what in the cluster's settings endangers the promises.
+    #[cfg(feature = "kafka")]
+    Doctor(doctor::Doctor),
 }
 
 /// Runs the command line; answers the process's exit code.
@@ -67,6 +89,14 @@ pub async fn run() -> u8 {
         Some(Verb::Audit(verb)) => audit::run(&config, verb).await,
         #[cfg(feature = "kafka")]
         Some(Verb::Verify(verify)) => verify::run(&config, verify).await,
+        #[cfg(feature = "kafka")]
+        Some(Verb::Kafka(verb)) => kafka::run(&config, verb).await,
+        #[cfg(feature = "kafka")]
+        Some(Verb::Events(verb)) => events::run(&config, verb).await,
+        #[cfg(feature = "kafka")]
+        Some(Verb::Rebuild(rebuild)) => rebuild::run(&config, rebuild).await,
+        #[cfg(feature = "kafka")]
+        Some(Verb::Doctor(doctor)) => doctor::run(&config, doctor).await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("roster: {error}");
@@ -86,3 +116,12 @@ fn refuse(faults: &[String]) -> u8 {
 
 /// What a command fails with: a sentence for people.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The topics, where brokers are configured.
+#[cfg(feature = "kafka")]
+fn kafka_of(config: &Config) -> Result<crate::config::Kafka, Failure> {
+    config
+        .kafka
+        .clone()
+        .ok_or_else(|| "no brokers are configured: set kafka_brokers, such as --kafka-brokers host:9092".into())
+}

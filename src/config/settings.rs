@@ -58,7 +58,54 @@ pub struct Settings {
     #[arg(long, env = "ROSTER_KAFKA_TOPIC", global = true, value_name = "TOPIC", default_value = "roster.events.v1")]
     pub kafka_topic: String,
 
-    /// How many partitions the topic is made with.
+    /// The compacted topic of the present state of every thing. Made where it is missing. Empty: none.
+    #[arg(
+        long,
+        env = "ROSTER_KAFKA_STATE_TOPIC",
+        global = true,
+        value_name = "TOPIC",
+        default_value = "roster.state.v1"
+    )]
+    pub kafka_state_topic: String,
+
+    /// What values are: `protobuf`, `json` (ProtoJSON), or either in Confluent's wire format: `confluent-protobuf`,
+    /// `confluent-json`.
+    #[arg(long, env = "ROSTER_KAFKA_ENCODING", global = true, value_name = "ENCODING", default_value = "protobuf")]
+    pub kafka_encoding: String,
+
+    /// The id that a schema registry has given to the schema of `roster.v1.Event`. Required with a Confluent encoding.
+    #[arg(
+        long,
+        env = "ROSTER_KAFKA_SCHEMA_ID",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "ID",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub kafka_schema_id: String,
+
+    /// The same for `roster.v1.State`. Required with a Confluent encoding and a state topic.
+    #[arg(
+        long,
+        env = "ROSTER_KAFKA_STATE_SCHEMA_ID",
+        global = true,
+        allow_negative_numbers = true,
+        value_name = "ID",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub kafka_state_schema_id: String,
+
+    /// Whether personal fields are published: `include`, or `omit`: then ids alone leave.
+    #[arg(long, env = "ROSTER_STREAM_PERSONAL_DATA", global = true, value_name = "WHAT", default_value = "include")]
+    pub stream_personal_data: String,
+
+    /// Which topics are written in transactions, so that a former leader's late writes are refused: `off`, `state`, `all`.
+    #[arg(long, env = "ROSTER_KAFKA_TRANSACTIONAL", global = true, value_name = "TOPICS", default_value = "state")]
+    pub kafka_transactional: String,
+
+    /// How many partitions a topic is made with.
     #[arg(
         long,
         env = "ROSTER_KAFKA_PARTITIONS",
@@ -69,7 +116,7 @@ pub struct Settings {
     )]
     pub kafka_partitions: String,
 
-    /// How many replicas the topic is made with: 3 in production. -1: what the brokers are set to.
+    /// How many replicas a topic is made with: 3 in production. -1: what the brokers are set to.
     #[arg(
         long,
         env = "ROSTER_KAFKA_REPLICATION_FACTOR",

@@ -13,6 +13,7 @@ mod recent;
 mod revision;
 mod row;
 mod rpc;
+pub mod state;
 pub mod store;
 mod watch;
 mod watches;
@@ -70,6 +71,14 @@ impl Stream {
             Self::Tenant(id) => id.uuid(),
         }
     }
+
+    /// That of an event; none where its ids are none.
+    pub fn of_event(event: &pb::Event) -> Option<Self> {
+        match event.organization_id.as_str() {
+            "" => event.tenant_id.parse().ok().map(Self::Tenant),
+            id => id.parse().ok().map(Self::Organization),
+        }
+    }
 }
 
 /// Its id, as people know it.
@@ -79,6 +88,15 @@ impl std::fmt::Display for Stream {
             Self::Organization(id) => id.fmt(f),
             Self::Tenant(id) => id.fmt(f),
         }
+    }
+}
+
+/// From its id, as people know it.
+impl std::str::FromStr for Stream {
+    type Err = ();
+
+    fn from_str(id: &str) -> Result<Self, ()> {
+        id.parse().map(Self::Organization).or_else(|()| id.parse().map(Self::Tenant))
     }
 }
 

@@ -260,6 +260,11 @@ pub async fn unnumbered(tx: &mut Tx) -> Result<i64> {
     Ok(count)
 }
 
+/// Makes it another log: after a restore, sequences may come back with other content.
+pub async fn begin_again(tx: &mut Tx, stream_epoch: Uuid) -> Result<()> {
+    tx.execute("UPDATE log_head SET stream_epoch = $1", args![stream_epoch]).await.map(drop)
+}
+
 /// Begins a log, unless there is one.
 pub async fn begin(tx: &mut Tx) -> Result<()> {
     let sql = "INSERT INTO log_head (id, position, leader_epoch, stream_epoch) VALUES (1, 0, 0, $1)

@@ -1,11 +1,13 @@
 //! The state, rebuilt from events alone: what every consumer can do.
 //!
 //! State and log come out of one transaction, so they never disagree: [`prove`] shows it of a database, and
-//! `roster verify` of a topic.
+//! `roster verify` of a topic. [`topic`] rebuilds it from Kafka alone, from events or from states.
 
 mod difference;
 mod fold;
 mod state;
+#[cfg(feature = "kafka")]
+pub mod topic;
 
 pub use difference::{Difference, Finding};
 pub use fold::Fold;
@@ -16,7 +18,6 @@ use crate::{
     error::{Error, Result},
     events::store,
     ids::TenantId,
-    proto::v1 as pb,
 };
 
 /// How many events are read at once.
@@ -37,10 +38,10 @@ pub async fn of_log(tx: &mut Tx) -> Result<Fold> {
         after = (last.tenant_id, last.stream_id, last.sequence);
         for record in records {
             let stream = record.stream();
-            let value = record.envelope("");
-            let event = <pb::Event as prost::Message>::decode(&*value).map_err(Error::internal)?;
-            if !fold.apply(stream, &event, &value) {
-                return Err(Error::internal(format!("the data of {} is not of its type", event.event_id)));
+            let event = record.decode("")?;
+            let id = event.event_id.clone();
+            if !fold.apply(stream, event) {
+                return Err(Error::internal(format!("the data of {id} is not of its type")));
             }
         }
     }

@@ -45,3 +45,17 @@ pub async fn acknowledged(tx: &mut Tx, sink: &str) -> Result<i64> {
     let row: Option<(i64,)> = tx.fetch_optional(sql, args![sink]).await?;
     Ok(row.map_or(0, |(position,)| position))
 }
+
+/// Every sink's mark, and when the first event beyond it was made, if there is one.
+pub async fn all(tx: &mut Tx) -> Result<Vec<(String, i64, Option<i64>)>> {
+    let sql = "SELECT c.sink, c.position,
+            (SELECT e.occurred_at FROM events_positions p JOIN events e ON e.row_id = p.row_id
+                WHERE p.position > c.position ORDER BY p.position LIMIT 1)
+        FROM relay_cursors c ORDER BY c.sink";
+    tx.fetch_all(sql, args![]).await
+}
+
+/// Puts every mark back to the beginning: everything is published again.
+pub async fn restart(tx: &mut Tx) -> Result<u64> {
+    tx.execute("UPDATE relay_cursors SET position = 0", args![]).await
+}

@@ -26,22 +26,44 @@ struct Window {
     mark: i64,
     /// What is acknowledged beyond it.
     beyond: BTreeSet<i64>,
+    /// Up to where it is committed too, where that is needed.
+    committed: Option<i64>,
     failure: Option<String>,
+}
+
+impl Window {
+    fn acknowledge(&mut self, position: i64) {
+        self.beyond.insert(position);
+        while let Some(next) = Some(self.mark + 1).filter(|next| self.beyond.remove(next)) {
+            self.mark = next;
+        }
+    }
 }
 
 impl InFlight {
     /// Nothing in flight after this position.
     pub fn after(mark: i64) -> Self {
-        let window = Window { mark, beyond: BTreeSet::new(), failure: None };
+        let window = Window { mark, beyond: BTreeSet::new(), committed: None, failure: None };
         Self(Arc::new(Shared { window: Mutex::new(window), failed: Notify::new() }))
+    }
+
+    /// What is acknowledged counts only when it is committed: up to here.
+    pub fn committed(&self, position: i64) {
+        self.0.window.lock().committed = Some(position);
     }
 
     /// The broker has this event.
     pub fn acknowledge(&self, position: i64) {
+        self.0.window.lock().acknowledge(position);
+    }
+
+    /// The log has nothing after this position and before that one any more: nobody waits for it.
+    pub fn skip(&self, after: i64, before: i64) {
         let mut window = self.0.window.lock();
-        window.beyond.insert(position);
-        while let Some(next) = Some(window.mark + 1).filter(|next| window.beyond.remove(next)) {
-            window.mark = next;
+        if window.mark == after {
+            window.mark = before - 1;
+        } else {
+            (after + 1..before).for_each(|position| window.acknowledge(position));
         }
     }
 
@@ -52,9 +74,10 @@ impl InFlight {
         self.0.failed.notify_one();
     }
 
-    /// Everything up to this position is acknowledged.
+    /// Everything up to this position is acknowledged, and committed where that is needed.
     pub fn acknowledged(&self) -> i64 {
-        self.0.window.lock().mark
+        let window = self.0.window.lock();
+        window.committed.map_or(window.mark, |committed| committed.min(window.mark))
     }
 
     /// Waits for a failure.
@@ -77,5 +100,27 @@ mod tests {
         assert_eq!(window.acknowledged(), 10);
         window.acknowledge(11);
         assert_eq!(window.acknowledged(), 13);
+    }
+
+    #[test]
+    fn what_the_log_no_longer_has_is_not_waited_for() {
+        let window = InFlight::after(10);
+        window.skip(10, 1_000_001);
+        assert_eq!(window.acknowledged(), 1_000_000);
+        window.acknowledge(1_000_002);
+        window.skip(1_000_002, 1_000_005);
+        assert_eq!(window.acknowledged(), 1_000_000, "one is in flight");
+        window.acknowledge(1_000_001);
+        assert_eq!(window.acknowledged(), 1_000_004);
+    }
+
+    #[test]
+    fn in_a_transaction_the_mark_waits_for_the_commit() {
+        let window = InFlight::after(10);
+        window.committed(10);
+        window.acknowledge(11);
+        assert_eq!(window.acknowledged(), 10);
+        window.committed(12);
+        assert_eq!(window.acknowledged(), 11, "the twelfth is missing");
     }
 }

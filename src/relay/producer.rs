@@ -10,17 +10,18 @@ use rdkafka::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{in_flight::InFlight, record};
+use super::{feed, in_flight::InFlight, record::Message};
 use crate::{
-    config::Kafka,
+    config::{Format, Kafka},
     error::{Error, Result},
-    events::Record,
 };
 
 /// How long to wait where the producer's queue is full.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 /// How long a stopping relay waits for what is in flight.
 const FLUSH: Duration = Duration::from_secs(5);
+/// How long the brokers may take over the beginning or the end of a transaction, before they are asked again.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How librdkafka is set, and why.
 pub fn librdkafka_settings(kafka: &Kafka) -> ClientConfig {
@@ -38,9 +39,21 @@ pub fn librdkafka_settings(kafka: &Kafka) -> ClientConfig {
         .set("compression.type", "lz4")
         .set("partitioner", "murmur2_random") // what Java's clients do: joins depend on it
         .set("reconnect.backoff.max.ms", "1000");
+    if kafka.encoding.format == Format::Json {
+        settings.set("message.max.bytes", feed::bytes_max(kafka).to_string());
+    }
     for (key, value) in &kafka.properties {
         settings.set(key, value);
     }
+    settings
+}
+
+/// How it is set for transactions. A message that is given up ends the transaction, and all of it is sent again.
+fn transactional_settings(kafka: &Kafka, id: &str) -> ClientConfig {
+    let mut settings = librdkafka_settings(kafka);
+    settings.remove("enable.gapless.guarantee");
+    settings.remove("message.timeout.ms"); // the transaction's own
+    settings.set("transactional.id", id);
     settings
 }
 
@@ -61,14 +74,21 @@ impl ClientContext for Deliveries {
     }
 }
 
-impl ProducerContext for Deliveries {
-    /// The position.
-    type DeliveryOpaque = Box<i64>;
+/// Of which event a message is.
+struct Of {
+    position: i64,
+    /// Whether it is the last one of the event. All go to one partition, so the others are there before it.
+    last: bool,
+}
 
-    fn delivery(&self, result: &DeliveryResult<'_>, position: Box<i64>) {
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<Of>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, of: Box<Of>) {
         match result {
-            Ok(_) => self.0.acknowledge(*position),
-            Err((error, _)) => self.0.fail(*position, &error.to_string()),
+            Ok(_) if of.last => self.0.acknowledge(of.position),
+            Ok(_) => {}
+            Err((error, _)) => self.0.fail(of.position, &error.to_string()),
         }
     }
 }
@@ -77,31 +97,39 @@ impl ProducerContext for Deliveries {
 pub struct Producer {
     kafka: ThreadedProducer<Deliveries>,
     topic: String,
-    stream_epoch: String,
+    /// Whether it writes in transactions.
+    pub is_transactional: bool,
 }
 
 impl Producer {
-    /// A new producer.
-    pub fn new(kafka: &Kafka, stream_epoch: String, in_flight: InFlight) -> Result<Self> {
-        let producer =
-            librdkafka_settings(kafka).create_with_context(Deliveries(in_flight)).map_err(Error::internal)?;
-        Ok(Self { kafka: producer, topic: kafka.topic.clone(), stream_epoch })
+    /// A producer whose acknowledgements are heard there.
+    pub fn new(kafka: &Kafka, topic: &str, in_flight: InFlight) -> Result<Self> {
+        let settings = librdkafka_settings(kafka);
+        let producer = settings.create_with_context(Deliveries(in_flight)).map_err(Error::internal)?;
+        Ok(Self { kafka: producer, topic: topic.to_owned(), is_transactional: false })
     }
 
-    /// Hands an event over, waiting while the queue is full; false where it was stopped.
-    pub async fn send(&self, record: Record, stop: &CancellationToken) -> Result<bool> {
-        let position = record.position.ok_or_else(|| Error::internal("an event without a position"))?;
-        let value = record.envelope(&self.stream_epoch);
-        let event = <crate::proto::v1::Event as prost::Message>::decode(&*value).map_err(Error::internal)?;
-        let headers = record::headers(&event, &self.stream_epoch);
-        let mut message = BaseRecord::with_opaque_to(&self.topic, Box::new(position))
-            .key(record::key(&event))
-            .payload(&value)
-            .headers(headers);
+    /// A producer that writes in transactions under this id. From now on the brokers refuse every earlier one of it.
+    pub async fn transactional(kafka: &Kafka, topic: &str, id: &str, in_flight: InFlight) -> Result<Self> {
+        let settings = transactional_settings(kafka, id);
+        let producer: ThreadedProducer<_> =
+            settings.create_with_context(Deliveries(in_flight)).map_err(Error::internal)?;
+        let initialized = producer.clone();
+        let initializing = tokio::task::spawn_blocking(move || initialized.init_transactions(TRANSACTION_TIMEOUT));
+        initializing.await.map_err(Error::internal)?.map_err(Error::internal)?;
+        Ok(Self { kafka: producer, topic: topic.to_owned(), is_transactional: true })
+    }
+
+    /// Hands a message over, waiting while the queue is full; false where it was stopped. The last one of its event
+    /// acknowledges it.
+    pub async fn send(&self, message: &Message, position: i64, last: bool, stop: &CancellationToken) -> Result<bool> {
+        let mut record = BaseRecord::with_opaque_to(&self.topic, Box::new(Of { position, last }));
+        record = record.key(&message.key).headers(message.headers.clone());
+        (record.payload, record.partition) = (message.value.as_ref(), message.partition);
         loop {
-            match self.kafka.send(message) {
+            match self.kafka.send(record) {
                 Ok(()) => return Ok(true),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) => message = unsent,
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) => record = unsent,
                 Err((error, _)) => return Err(Error::internal(error)),
             }
             if stop.is_cancelled() {
@@ -109,6 +137,31 @@ impl Producer {
             }
             tokio::time::sleep(QUEUE_FULL_PAUSE).await;
         }
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&self) -> Result<()> {
+        self.kafka.begin_transaction().map_err(Error::internal)
+    }
+
+    /// Ends a transaction, when everything in it is acknowledged.
+    pub async fn commit(&self, stop: &CancellationToken) -> Result<()> {
+        loop {
+            let producer = self.kafka.clone();
+            let committing = tokio::task::spawn_blocking(move || producer.commit_transaction(TRANSACTION_TIMEOUT));
+            match committing.await.map_err(Error::internal)? {
+                Ok(()) => return Ok(()),
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && !stop.is_cancelled() => {}
+                Err(error) => return Err(Error::internal(error)),
+            }
+        }
+    }
+
+    /// Whether a later producer has taken over the id of this one.
+    pub fn is_fenced(&self) -> bool {
+        use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
+        let fatal = self.kafka.client().fatal_error();
+        fatal.is_some_and(|(code, _)| [Fenced, InvalidProducerEpoch, ProducerFenced].contains(&code))
     }
 
     /// Waits, for a while, for what is in flight.

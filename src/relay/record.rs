@@ -1,22 +1,31 @@
-//! An event as a Kafka record: key, value, and the headers of CloudEvents 1.0 (Kafka binding, binary mode).
+//! A Kafka record: key, value, and the headers of CloudEvents 1.0 (Kafka binding, binary mode).
 
 use rdkafka::message::{Header, OwnedHeaders};
 
+use super::encoding::Codec;
 use crate::proto::v1::{self as pb, EventActorKind};
 
-/// What the value is.
-const CONTENT_TYPE: &str = "application/protobuf";
-/// Where the schema of the value is found.
-const DATA_SCHEMA: &str = "urn:roster:proto:roster.v1.Event";
+/// A record on its way.
+#[derive(Debug)]
+pub struct Message {
+    /// By what it is partitioned, unless that is said.
+    pub key: String,
+    /// Which partition.
+    pub partition: Option<i32>,
+    /// None: a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Its headers.
+    pub headers: OwnedHeaders,
+}
 
 /// The key of an event: its organization, or its tenant.
 pub fn key(event: &pb::Event) -> &str {
     if event.organization_id.is_empty() { &event.tenant_id } else { &event.organization_id }
 }
 
-/// The headers of an event.
-pub fn headers(event: &pb::Event, stream_epoch: &str) -> OwnedHeaders {
-    let subject = event.subject.as_ref().map(|subject| subject.id.as_str()).unwrap_or_default();
+/// The headers of what an event brings: of itself, and of each state that it leaves. Those have ids and subjects of their
+/// own.
+pub fn headers(event: &pb::Event, codec: &Codec, (id, subject): (&str, &str), omits_personal: bool) -> OwnedHeaders {
     let actor = event.actor.as_ref();
     let time = event.occur_time.as_ref().map(ToString::to_string).unwrap_or_default();
     let sequence = format!("{:019}", event.sequence);
@@ -26,15 +35,16 @@ pub fn headers(event: &pb::Event, stream_epoch: &str) -> OwnedHeaders {
         organization => format!("/tenants/{}/organizations/{organization}", event.tenant_id),
     };
     let schema_version = event.schema_version.to_string();
+    let data_schema = codec.data_schema();
     let pairs = [
-        ("content-type", CONTENT_TYPE),
+        ("content-type", codec.content_type()),
         ("ce_specversion", "1.0"),
-        ("ce_id", &event.event_id),
+        ("ce_id", id),
         ("ce_source", &source),
         ("ce_type", &event.r#type),
         ("ce_time", &time),
         ("ce_subject", subject),
-        ("ce_dataschema", DATA_SCHEMA),
+        ("ce_dataschema", &data_schema),
         ("ce_partitionkey", key(event)),
         ("ce_sequence", &sequence),
         ("ce_recordedtime", &time),
@@ -44,8 +54,9 @@ pub fn headers(event: &pb::Event, stream_epoch: &str) -> OwnedHeaders {
         ("ce_authid", actor.map_or("", |actor| actor.id.as_str())),
         ("traceparent", &event.trace_parent),
         ("x-position", &position),
-        ("x-stream-epoch", stream_epoch),
+        ("x-stream-epoch", &event.stream_epoch),
         ("x-schema-version", &schema_version),
+        ("x-personal-data", if omits_personal { "omitted" } else { "" }),
     ];
     // CloudEvents attributes are never empty: one without a value is left out.
     let present = pairs.into_iter().filter(|(_, value)| !value.is_empty());

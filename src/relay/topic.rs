@@ -1,4 +1,4 @@
-//! The topic at its brokers: made where it is missing, and looked at before anything is published to it.
+//! A topic at its brokers: made where it is missing, and looked at before anything is published to it.
 
 use std::time::Duration;
 
@@ -8,14 +8,17 @@ use rdkafka::{
     error::RDKafkaErrorCode,
 };
 
-use super::producer::librdkafka_settings;
+use super::{
+    feed::{Feed, Wanted},
+    producer::librdkafka_settings,
+};
 use crate::{
     config::Kafka,
     error::{Error, Result},
 };
 
-/// How long the brokers may take over a question about the topic.
-const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the brokers may take over a question about a topic.
+pub const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A topic of one cluster, as marks are kept for it.
 #[derive(Debug)]
@@ -24,47 +27,61 @@ pub struct Sink {
     pub name: String,
     /// Whether the topic never held a record: what was published to an earlier one of its name is not in it.
     pub blank: bool,
+    /// How many partitions it has.
+    pub partitions: i32,
 }
 
-/// Makes the topic where it is missing: its records are kept for good, or the state could not be rebuilt from it.
-pub async fn ensure(kafka: &Kafka) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = librdkafka_settings(kafka).create().map_err(Error::internal)?;
-    let topic = NewTopic::new(&kafka.topic, kafka.partitions, TopicReplication::Fixed(kafka.replication_factor))
-        .set("cleanup.policy", "delete")
-        .set("retention.ms", "-1")
-        .set("retention.bytes", "-1");
-    let options = AdminOptions::new().operation_timeout(Some(ASK_TIMEOUT)).request_timeout(Some(ASK_TIMEOUT));
-    let results = admin.create_topics([&topic], &options).await.map_err(Error::internal)?;
-    for result in results {
-        match result {
-            Ok(_) => tracing::info!(topic = kafka.topic, partitions = kafka.partitions, "topic created"),
-            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            // Often it is there, and only its making is refused.
-            Err((topic, code)) => tracing::warn!(topic, %code, "the topic cannot be made: going on in case it exists"),
+/// Makes a topic where it is missing.
+pub async fn ensure(kafka: &Kafka, feed: Feed) -> Result<()> {
+    let wanted = feed.wanted(kafka);
+    match create(kafka, &wanted).await? {
+        Ok(()) => tracing::info!(topic = wanted.topic, partitions = wanted.partitions, "topic created"),
+        Err(RDKafkaErrorCode::TopicAlreadyExists) => {}
+        // Often it is there, and only its making is refused.
+        Err(code) => {
+            tracing::warn!(topic = wanted.topic, %code, "the topic cannot be made: going on in case it exists")
         }
     }
     Ok(())
 }
 
-/// Looks at the topic, on a thread that may block. Fails where it is missing or does not answer.
-pub async fn look(kafka: &Kafka) -> Result<Sink> {
-    let kafka = kafka.clone();
+/// Makes a topic; answers what the brokers say to it.
+pub async fn create(kafka: &Kafka, wanted: &Wanted) -> Result<std::result::Result<(), RDKafkaErrorCode>> {
+    let admin: AdminClient<DefaultClientContext> = librdkafka_settings(kafka).create().map_err(Error::internal)?;
+    let replication = TopicReplication::Fixed(wanted.replication_factor);
+    let topic = NewTopic::new(&wanted.topic, wanted.partitions, replication);
+    let topic = wanted.settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
+    let results = admin.create_topics([&topic], &admin_options()).await.map_err(Error::internal)?;
+    let result = results.into_iter().next().ok_or_else(|| Error::internal("no answer about the topic"))?;
+    Ok(result.map(drop).map_err(|(_, code)| code))
+}
+
+/// How long the brokers may take over what an administrator asks for.
+pub fn admin_options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(ASK_TIMEOUT)).request_timeout(Some(ASK_TIMEOUT))
+}
+
+/// Looks at a topic, on a thread that may block. Fails where it is missing or does not answer.
+pub async fn look(kafka: &Kafka, topic: &str) -> Result<Sink> {
+    let (kafka, topic) = (kafka.clone(), topic.to_owned());
     let looking = tokio::task::spawn_blocking(move || {
         let admin: AdminClient<DefaultClientContext> = librdkafka_settings(&kafka).create().map_err(Error::internal)?;
-        sink(admin.inner(), &kafka.topic)
+        sink(admin.inner(), &topic)
     });
     looking.await.map_err(Error::internal)?
 }
 
 fn sink<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Sink> {
     let mut blank = true;
-    for partition in partitions(client, topic)? {
-        let (_, end) = client.fetch_watermarks(topic, partition, ASK_TIMEOUT).map_err(Error::internal)?;
+    let partitions = partitions(client, topic)?;
+    for partition in &partitions {
+        let (_, end) = client.fetch_watermarks(topic, *partition, ASK_TIMEOUT).map_err(Error::internal)?;
         blank &= end == 0;
     }
     // The brokers have answered by now: those that send no id have none.
     let cluster = client.fetch_cluster_id(ASK_TIMEOUT).unwrap_or_default();
-    Ok(Sink { name: format!("{cluster}/{topic}"), blank })
+    let partitions = i32::try_from(partitions.len()).map_err(Error::internal)?;
+    Ok(Sink { name: format!("{cluster}/{topic}"), blank, partitions })
 }
 
 /// The partitions of a topic. Fails where there is no such topic: it is never taken for an empty one.

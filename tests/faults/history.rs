@@ -56,8 +56,9 @@ pub fn assert_stream_proven(arguments: &[String], brokers: &str, topic: &str) {
 }
 
 pub fn with_kafka(database: &Database, brokers: &str, topic: &str) -> Vec<String> {
-    let kafka = ["--kafka-brokers", brokers, "--kafka-topic", topic].map(str::to_owned);
-    database.arguments().into_iter().chain(kafka).collect()
+    let states = format!("{topic}-state");
+    let kafka = ["--kafka-brokers", brokers, "--kafka-topic", topic, "--kafka-state-topic", &states];
+    database.arguments().into_iter().chain(kafka.map(str::to_owned)).collect()
 }
 
 pub fn topic() -> String {

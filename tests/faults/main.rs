@@ -13,6 +13,7 @@ mod newcomer;
 mod replicas;
 mod sinks;
 mod slow_watcher;
+mod topics;
 
 /// These tests measure, kill and wait: one at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());

@@ -6,17 +6,17 @@
 
 mod database;
 mod report;
-mod topic;
 mod trace;
 
 use report::Report;
 use trace::Trace;
 
-use super::Failure;
+use super::{Failure, kafka_of};
 use crate::{
     config::{Config, Kafka},
     db::{Db, Location},
-    relay,
+    events::store,
+    relay::{self, Feed},
 };
 
 /// What `roster verify` is asked for.
@@ -52,19 +52,19 @@ pub async fn run(config: &Config, verify: Verify) -> Result<u8, Failure> {
 }
 
 async fn examine(config: &Config, verify: &Verify) -> Result<Report, Failure> {
-    let Some(kafka) = config.kafka.clone() else {
-        return Err("no brokers are configured: set kafka_brokers, such as --kafka-brokers host:9092".into());
-    };
+    let kafka = kafka_of(config)?;
     let mut report = Report::new(&kafka.topic, verify.drained);
     if verify.topic_only {
-        let mut trace = read(kafka, &mut report).await?;
+        let mut trace = read(kafka, String::new(), &mut report).await?;
         trace.trust();
         report.take_trace(trace);
     } else {
         let db = open(config).await?;
-        let sink = relay::topic::look(&kafka).await?;
+        relay::reach::brokers(&kafka).await?;
+        let sink = relay::topic::look(&kafka, &kafka.topic).await?;
         let mark = relay::acknowledged(&mut db.snapshot().await?, &sink.name).await?;
-        let trace = read(kafka, &mut report).await?;
+        let (_, stream_epoch) = store::head(&mut db.snapshot().await?).await?;
+        let trace = read(kafka, stream_epoch.to_string(), &mut report).await?;
         database::compare(&mut db.snapshot().await?, trace, mark, &mut report).await?;
         db.close().await;
     }
@@ -73,7 +73,7 @@ async fn examine(config: &Config, verify: &Verify) -> Result<Report, Failure> {
 }
 
 /// Opens the database that is there: nothing is made, and its schema is left as it is.
-async fn open(config: &Config) -> Result<Db, Failure> {
+pub async fn open(config: &Config) -> Result<Db, Failure> {
     match &config.location {
         Location::Folder(folder) if !folder.is_dir() => {
             let folder = folder.display();
@@ -83,11 +83,11 @@ async fn open(config: &Config) -> Result<Db, Failure> {
     }
 }
 
-/// Reads the topic, on a thread that may block.
-async fn read(kafka: Kafka, report: &mut Report) -> Result<Trace, Failure> {
+/// Reads the topic, on a thread that may block: what it has of this log, or of a later one.
+async fn read(kafka: Kafka, stream_epoch: String, report: &mut Report) -> Result<Trace, Failure> {
     let reading = tokio::task::spawn_blocking(move || {
-        let mut trace = Trace::default();
-        let partitions = topic::read(&kafka, |message| trace.take(message))?;
+        let mut trace = Trace::from(stream_epoch);
+        let partitions = relay::reader::read(&kafka, Feed::Events, |record| trace.take(record))?;
         Ok::<_, Failure>((partitions, trace))
     });
     let (partitions, trace) = reading.await??;

@@ -20,6 +20,8 @@ pub struct Report {
     pub events: usize,
     /// Of how many streams.
     pub streams: usize,
+    /// Records of an earlier log.
+    pub superseded: u64,
     /// Records of an event that was there already.
     pub duplicated: u64,
     /// Events that came after a later one of their stream.
@@ -54,6 +56,7 @@ impl Report {
         (self.events, self.streams) = trace.counts();
         self.lost.put_first(trace.gaps());
         self.records = trace.records;
+        self.superseded = trace.superseded;
         self.duplicated = trace.duplicated;
         self.reordered = trace.reordered;
         self.phantom = trace.phantom;
@@ -85,6 +88,9 @@ impl fmt::Display for Report {
         line(f, "topic", format_args!("{topic}, {partitions} partitions"))?;
         line(f, "records", records)?;
         line(f, "events", format_args!("{events} in {streams} streams"))?;
+        if self.superseded > 0 {
+            line(f, "superseded", format_args!("{} (of an earlier stream epoch)", self.superseded))?;
+        }
         line(f, "duplicated", format_args!("{duplicated} (harmless)"))?;
         for (label, finding) in self.faults() {
             line(f, label, finding.count)?;

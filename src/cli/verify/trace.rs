@@ -6,14 +6,14 @@ use std::{
 };
 
 use prost::Message as _;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     events::{Personal as _, Record, Stream},
-    ids::{EventId, OrganizationId, TenantId},
+    ids::{EventId, TenantId},
     proto::v1 as pb,
     rebuild::{Finding, Fold},
+    relay::reader::Seen,
 };
 
 /// Enough of a SHA-256 to tell two events apart.
@@ -24,6 +24,8 @@ type Digest = [u8; 16];
 pub struct Trace {
     /// How many records there were.
     pub records: u64,
+    /// Records of an earlier log: what it said counts no more.
+    pub superseded: u64,
     /// Records of an event that was there already: what at-least-once delivery means, and no fault.
     pub duplicated: u64,
     /// Events that came after a later one of their stream, or in another partition than it.
@@ -34,6 +36,8 @@ pub struct Trace {
     pub wrong_headers: Finding,
     /// The state that the events amount to.
     pub fold: Fold,
+    /// Which log: the latest one of which there is a record, or the database's own.
+    epoch: String,
     streams: BTreeMap<Stream, Track>,
     ids: HashSet<EventId>,
 }
@@ -51,6 +55,10 @@ struct Event {
     id: EventId,
     position: i64,
     digest: Digest,
+    /// Whether that is of its bytes as they are in the database: JSON has lost their order.
+    exact: bool,
+    /// Whether it was published without what is personal in it.
+    omits_personal: bool,
     /// Of the event without what is personal in it: the same before and after somebody was erased.
     impersonal: Digest,
     /// Whether the database has an event in this place.
@@ -58,27 +66,51 @@ struct Event {
 }
 
 impl Trace {
+    /// Of this log, or of a later one.
+    pub fn from(epoch: String) -> Self {
+        Self { epoch, ..Self::default() }
+    }
+
     /// Follows one record, by the consumer's rule: what is not new to its stream is dropped.
-    pub fn take(&mut self, message: &BorrowedMessage<'_>) {
+    pub fn take(&mut self, record: &Seen<'_>) {
         self.records += 1;
-        let Some((event, place)) = message.payload().and_then(decode) else {
-            let (partition, offset) = (message.partition(), message.offset());
+        let decoded = record.decoded();
+        let Some((event, place)) = decoded.as_ref().and_then(|decoded| decode(&decoded.bytes)) else {
+            let (partition, offset) = record.place();
             return self.phantom.add(format_args!("partition {partition}, offset {offset}: not an event"));
         };
-        for name in wrong_headers(message, &event) {
+        if !self.is_present(&event) {
+            return;
+        }
+        for name in wrong_headers(record, &event) {
             self.wrong_headers.add(format_args!("{place}: {name}"));
         }
-        let value = message.payload().unwrap_or_default();
+        let decoded = decoded.expect("an event was in it");
         let known = Event {
             id: place.id,
             position: event.position,
-            digest: digest(value),
+            digest: if decoded.exact { digest(&decoded.bytes) } else { digest(&event.encode_to_vec()) },
+            exact: decoded.exact,
+            omits_personal: record.header("x-personal-data") == Some(b"omitted"),
             impersonal: impersonal(event.clone()),
             known: false,
         };
-        if self.is_new(place, message.partition(), known) && !self.fold.apply(place.stream, &event, value) {
+        self.fold.omits_personal |= known.omits_personal;
+        if self.is_new(place, record.place().0, known) && !self.fold.apply(place.stream, event) {
             self.phantom.add(format_args!("{place}: its data is not of its type"));
         }
+    }
+
+    /// Whether an event is of the present log. Where a later one begins, everything of the earlier is forgotten.
+    fn is_present(&mut self, event: &pb::Event) -> bool {
+        if event.stream_epoch > self.epoch {
+            let Self { records, superseded, .. } = *self;
+            let earlier = u64::try_from(self.counts().0).unwrap_or(0) + self.duplicated;
+            *self = Self { records, superseded: superseded + earlier, ..Self::from(event.stream_epoch.clone()) };
+        }
+        let is_present = event.stream_epoch == self.epoch;
+        self.superseded += u64::from(!is_present);
+        is_present
     }
 
     /// Notes an event where its stream has none in this place yet. It may come again without what was personal in it:
@@ -121,9 +153,7 @@ impl Trace {
             self.phantom.add(format_args!("{place}: at position {}, not {position}", event.position));
             return true;
         }
-        let envelope = record.envelope(stream_epoch);
-        let impersonal = || pb::Event::decode(&*envelope).is_ok_and(|row| impersonal(row) == event.impersonal);
-        if event.digest != digest(&envelope) && !(erased && impersonal()) {
+        if !event.is(&record.envelope(stream_epoch), erased) {
             self.phantom.add(format_args!("{place}: not what the database has"));
         }
         true
@@ -170,6 +200,19 @@ impl Trace {
     }
 }
 
+impl Event {
+    /// Whether it is the event of this envelope. Where something of that is erased, or nothing personal was published,
+    /// everything else must be the same.
+    fn is(&self, envelope: &[u8], erased: bool) -> bool {
+        if self.exact && self.digest == digest(envelope) {
+            return true;
+        }
+        let Ok(row) = pb::Event::decode(envelope) else { return false };
+        (!self.exact && self.digest == digest(&row.encode_to_vec()))
+            || ((erased || self.omits_personal) && self.impersonal == impersonal(row))
+    }
+}
+
 /// Where an event belongs.
 #[derive(Clone, Copy)]
 struct Place {
@@ -186,12 +229,8 @@ impl fmt::Display for Place {
 
 fn decode(value: &[u8]) -> Option<(pb::Event, Place)> {
     let event = pb::Event::decode(value).ok()?;
-    let tenant: TenantId = event.tenant_id.parse().ok()?;
-    let stream = match event.organization_id.as_str() {
-        "" => Stream::Tenant(tenant),
-        id => Stream::Organization(id.parse::<OrganizationId>().ok()?),
-    };
-    let place = Place { stream, sequence: event.sequence, id: event.event_id.parse().ok()? };
+    let _: TenantId = event.tenant_id.parse().ok()?;
+    let place = Place { stream: Stream::of_event(&event)?, sequence: event.sequence, id: event.event_id.parse().ok()? };
     (1..i64::MAX).contains(&event.sequence).then_some((event, place))
 }
 
@@ -207,7 +246,7 @@ fn impersonal(mut event: pb::Event) -> Digest {
 
 /// What of the key and of the headers disagrees with the value. They are spelled out here a second time, on purpose:
 /// this is what consumers rely on, not what the relay happens to write.
-fn wrong_headers(message: &BorrowedMessage<'_>, event: &pb::Event) -> Vec<&'static str> {
+fn wrong_headers(record: &Seen<'_>, event: &pb::Event) -> Vec<&'static str> {
     let key = if event.organization_id.is_empty() { &event.tenant_id } else { &event.organization_id };
     let expected = [
         ("ce_id", event.event_id.clone()),
@@ -216,16 +255,12 @@ fn wrong_headers(message: &BorrowedMessage<'_>, event: &pb::Event) -> Vec<&'stat
         ("x-position", event.position.to_string()),
         ("x-stream-epoch", event.stream_epoch.clone()),
     ];
-    let is_wrong = |(name, value): &(&str, String)| header(message, name) != Some(value.as_bytes());
+    let is_wrong = |(name, value): &(&str, String)| record.header(name) != Some(value.as_bytes());
     let mut wrong: Vec<_> = expected.into_iter().filter(is_wrong).map(|(name, _)| name).collect();
-    if message.key() != Some(key.as_bytes()) {
+    if record.key() != Some(key.as_bytes()) {
         wrong.push("key");
     }
     wrong
-}
-
-fn header<'m>(message: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m [u8]> {
-    message.headers()?.iter().find(|header| header.key == name)?.value
 }
 
 #[cfg(test)]
@@ -256,7 +291,9 @@ mod tests {
         for event in published {
             let value = row(tenant_id, event, false).envelope("e");
             let (digest, impersonal) = (digest(&value), impersonal(pb::Event::decode(&*value).unwrap()));
-            trace.is_new(place, 0, Event { id, position: 7, digest, impersonal, known: false });
+            let (exact, omits_personal) = (true, false);
+            let event = Event { id, position: 7, digest, exact, omits_personal, impersonal, known: false };
+            trace.is_new(place, 0, event);
         }
         assert!(trace.compare(place.stream, row(tenant_id, stored, erased), "e"));
         (trace.phantom.count, trace.duplicated)

@@ -8,15 +8,21 @@ use std::{
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
-    error::{KafkaError, RDKafkaErrorCode},
-    message::{BorrowedMessage, Message as _},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    message::{BorrowedMessage, Headers as _, Message as _},
 };
 
-use super::Failure;
-use crate::{config::Kafka, relay};
+use super::{
+    encoding::{Codec, Decoded},
+    feed::Feed,
+    reach,
+    topic::{self, ASK_TIMEOUT},
+};
+use crate::{
+    config::Kafka,
+    error::{Error, Result},
+};
 
-/// How long the brokers may take over a question about the topic.
-const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long no record at all may come.
 const STALL_MAX: Duration = Duration::from_secs(30);
 /// How long to wait for a record at once.
@@ -24,12 +30,50 @@ const POLL: Duration = Duration::from_secs(1);
 /// After how many records to tell how far it is.
 const PROGRESS_EVERY: i64 = 100_000;
 
-/// Reads every partition to where it ends now, handing over each record; answers how many partitions there are.
-pub fn read(kafka: &Kafka, mut take: impl FnMut(&BorrowedMessage<'_>)) -> Result<usize, Failure> {
-    let consumer: BaseConsumer = settings(kafka).create()?;
-    let partitions = relay::topic::partitions(consumer.client(), &kafka.topic)?;
-    let (mut ends, total) = ends(&consumer, &kafka.topic, &partitions)?;
-    assign(&consumer, &kafka.topic, &ends)?;
+/// A record of a topic.
+#[derive(Debug)]
+pub struct Seen<'m> {
+    message: &'m BorrowedMessage<'m>,
+    codec: &'m Codec,
+}
+
+impl Seen<'_> {
+    /// In which partition, and where in it.
+    pub fn place(&self) -> (i32, i64) {
+        (self.message.partition(), self.message.offset())
+    }
+
+    /// Its key.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.message.key()
+    }
+
+    /// Its value; none: a tombstone.
+    pub fn value(&self) -> Option<&[u8]> {
+        self.message.payload()
+    }
+
+    /// A header.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.message.headers()?.iter().find(|header| header.key == name)?.value
+    }
+
+    /// Its value as protobuf, whatever its encoding is; none where it is not what its topic carries.
+    pub fn decoded(&self) -> Option<Decoded<'_>> {
+        let content_type = self.header("content-type").and_then(|text| str::from_utf8(text).ok());
+        self.codec.decode(self.value()?, content_type)
+    }
+}
+
+/// Reads every partition of a topic to where it ends now, handing over each record; answers how many partitions there
+/// are. Blocks, and tells its progress.
+pub fn read(kafka: &Kafka, feed: Feed, mut take: impl FnMut(&Seen<'_>)) -> Result<usize> {
+    reach::brokers_blocking(kafka)?;
+    let (topic, codec) = (feed.topic(kafka), Codec::new(feed, kafka));
+    let consumer: BaseConsumer = settings(kafka).create().map_err(Error::internal)?;
+    let partitions = topic::partitions(consumer.client(), topic)?;
+    let (mut ends, total) = ends(&consumer, topic, &partitions).map_err(Error::internal)?;
+    assign(&consumer, topic, &ends).map_err(Error::internal)?;
     let (mut count, mut last) = (0, Instant::now());
     while !ends.is_empty() {
         match consumer.poll(POLL) {
@@ -38,7 +82,7 @@ pub fn read(kafka: &Kafka, mut take: impl FnMut(&BorrowedMessage<'_>)) -> Result
                 let partition = message.partition();
                 let Some(&end) = ends.get(&partition) else { continue };
                 if message.offset() < end {
-                    take(&message);
+                    take(&Seen { message: &message, codec: &codec });
                     count += 1;
                     tell(count, total);
                 }
@@ -48,9 +92,9 @@ pub fn read(kafka: &Kafka, mut take: impl FnMut(&BorrowedMessage<'_>)) -> Result
             }
             // Offsets before the end need not all have a record: those of a transaction's marks have none.
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(ends.remove(&partition)),
-            Some(Err(error)) if !may_pass(&error) => return Err(error.into()),
+            Some(Err(error)) if !may_pass(&error) => return Err(Error::internal(error)),
             Some(Err(_)) | None if last.elapsed() > STALL_MAX => {
-                return Err(format!("Kafka sent nothing for {} s", STALL_MAX.as_secs()).into());
+                return Err(Error::internal(format!("Kafka sent nothing for {} s", STALL_MAX.as_secs())));
             }
             Some(Err(_)) | None => {}
         }
@@ -63,8 +107,8 @@ fn settings(kafka: &Kafka) -> ClientConfig {
     let mut settings = ClientConfig::new();
     settings
         .set("bootstrap.servers", &kafka.brokers)
-        .set("client.id", "roster-verify")
-        .set("group.id", "roster-verify");
+        .set("client.id", "roster-reader")
+        .set("group.id", "roster-reader");
     for (key, value) in &kafka.properties {
         settings.set(key, value);
     }
@@ -72,13 +116,14 @@ fn settings(kafka: &Kafka) -> ClientConfig {
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed") // what a former leader did not commit was never said
         .set("auto.offset.reset", "error") // nothing is left out in silence
         .set("check.crcs", "true");
     settings
 }
 
 /// Where every partition that holds something ends now, and how many records those are at most.
-fn ends(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> Result<(BTreeMap<i32, i64>, i64), Failure> {
+fn ends(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> KafkaResult<(BTreeMap<i32, i64>, i64)> {
     let (mut ends, mut total) = (BTreeMap::new(), 0);
     for &partition in partitions {
         let (low, high) = consumer.fetch_watermarks(topic, partition, ASK_TIMEOUT)?;
@@ -90,12 +135,12 @@ fn ends(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> Result<(BTr
     Ok((ends, total))
 }
 
-fn assign(consumer: &BaseConsumer, topic: &str, ends: &BTreeMap<i32, i64>) -> Result<(), Failure> {
+fn assign(consumer: &BaseConsumer, topic: &str, ends: &BTreeMap<i32, i64>) -> KafkaResult<()> {
     let mut list = TopicPartitionList::new();
     for &partition in ends.keys() {
         list.add_partition_offset(topic, partition, Offset::Beginning)?;
     }
-    Ok(consumer.assign(&list)?)
+    consumer.assign(&list)
 }
 
 /// Whether librdkafka goes on by itself after this error.

@@ -1,0 +1,26 @@
+//! `roster events …`: the stream, for whoever operates it.
+
+mod new_epoch;
+mod replay;
+mod status;
+
+use super::Failure;
+use crate::config::Config;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// How far the log is, who leads, and how far every topic has it.
+    Status(status::Status),
+    /// Publish a range of the log, or one stream, once more, into a topic of choice.
+    Replay(replay::Replay),
+    /// Begin another stream epoch, after the database was restored to an earlier point: everything is published again.
+    NewEpoch(new_epoch::NewEpoch),
+}
+
+pub async fn run(config: &Config, verb: Verb) -> Result<u8, Failure> {
+    match verb {
+        Verb::Status(status) => status::run(config, status).await,
+        Verb::Replay(replay) => replay::run(config, replay).await,
+        Verb::NewEpoch(new_epoch) => new_epoch::run(config, new_epoch).await,
+    }
+}

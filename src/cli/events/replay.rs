@@ -1,0 +1,103 @@
+//! `roster events replay`: a part of the log, into a topic of choice.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{Failure, kafka_of, verify},
+    clock::Timestamp,
+    config::{Config, Kafka, is_topic},
+    events::Stream,
+    relay::replay::{self, Range},
+    shutdown,
+};
+
+/// What `roster events replay` is asked for.
+#[derive(Debug, clap::Args)]
+pub struct Replay {
+    /// Into which topic. Made where it is missing.
+    #[arg(long, value_name = "TOPIC")]
+    to: String,
+    /// Only events after this position.
+    #[arg(long, value_name = "POSITION", default_value_t = 0)]
+    after_position: i64,
+    /// Only events up to this position.
+    #[arg(long, value_name = "POSITION", default_value_t = i64::MAX, hide_default_value = true)]
+    up_to_position: i64,
+    /// Only events that were made at this time or later: `2026-05-01T00:00:00Z`.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only events that were made before this time.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only one stream: an organization's, by its id, or a tenant's own, by the tenant's.
+    #[arg(long, value_name = "ID")]
+    stream: Option<String>,
+    /// Into the topic that is published to, all the same: its consumers see these events twice.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Publishes the range, and tells how many events it had.
+pub async fn run(config: &Config, replay: Replay) -> Result<u8, Failure> {
+    let (range, kafka) = match (read(&replay), kafka_of(config).map(|kafka| into(kafka, &replay))) {
+        (Ok(range), Ok(Ok(kafka))) => (range, kafka),
+        (range, kafka) => {
+            let mut faults = range.err().unwrap_or_default();
+            faults.extend(kafka.map_or_else(|error| Some(error.to_string()), Result::err));
+            return Err(faults.join("\n  ").into());
+        }
+    };
+    let stop = CancellationToken::new();
+    shutdown::on_signal(stop.clone())?;
+    let db = verify::open(config).await?;
+    let count = replay::run(&db, &kafka, range, &stop, |count| eprintln!("{count} events sent")).await?;
+    db.close().await;
+    println!("{count} events replayed into {}", kafka.topic);
+    if stop.is_cancelled() {
+        eprintln!("roster: stopped before the end of the range");
+    }
+    Ok(u8::from(stop.is_cancelled()))
+}
+
+/// Where to, unless that is a topic that is published to.
+fn into(kafka: Kafka, replay: &Replay) -> Result<Kafka, String> {
+    let to = &replay.to;
+    if !is_topic(to) {
+        return Err(format!("--to: {to:?} is not 1 to 249 of a-z A-Z 0-9 . _ -"));
+    }
+    if *to == kafka.state_topic {
+        return Err(format!("--to: {to} is the topic of states: events do not belong there"));
+    }
+    if *to == kafka.topic && !replay.force {
+        return Err(format!(
+            "--to: {to} is published to: its consumers would see events twice; --force does it anyway"
+        ));
+    }
+    Ok(Kafka { topic: to.clone(), ..kafka })
+}
+
+/// Reads the range; answers every fault at once.
+fn read(replay: &Replay) -> Result<Range, Vec<String>> {
+    let mut faults = Vec::new();
+    let mut time = |flag: &str, text: &Option<String>, otherwise: i64| {
+        let Some(text) = text else { return Timestamp(otherwise) };
+        let time = text.parse::<prost_types::Timestamp>().ok().and_then(|time| Timestamp::try_from(&time).ok());
+        if time.is_none() {
+            faults.push(format!("{flag}: {text:?} is not a time such as 2026-05-01T00:00:00Z"));
+        }
+        time.unwrap_or(Timestamp(otherwise))
+    };
+    let (since, until) = (time("--since", &replay.since, i64::MIN), time("--until", &replay.until, i64::MAX));
+    let stream = replay.stream.as_ref().and_then(|id| id.parse::<Stream>().ok());
+    if let (Some(id), None) = (&replay.stream, stream) {
+        faults.push(format!("--stream: {id:?} is not of the form org_… or tenant_…"));
+    }
+    let (after, up_to) = (replay.after_position, replay.up_to_position);
+    if after < 0 || up_to < after {
+        faults.push(format!("--after-position {after}, --up-to-position {up_to}: no range"));
+    }
+    if until < since {
+        faults.push("--until: before --since".to_owned());
+    }
+    if faults.is_empty() { Ok(Range { after, up_to, stream, since, until }) } else { Err(faults) }
+}

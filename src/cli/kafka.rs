@@ -1,0 +1,113 @@
+//! `roster kafka apply`: topics made, or held against what they have to be.
+
+use std::collections::BTreeMap;
+
+use super::{Failure, kafka_of};
+use crate::{
+    config::{Config, Kafka},
+    relay::{
+        Feed,
+        cluster::{self, Cluster, Found},
+        feed::Wanted,
+        topic,
+    },
+};
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Make the topics, or change what differs where that is safe. Exit code 0: they are as they have to be; 1: something
+    /// differs still; 2: the brokers could not be asked.
+    Apply {
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+pub async fn run(config: &Config, verb: Verb) -> Result<u8, Failure> {
+    let Verb::Apply { dry_run } = verb;
+    apply(config, dry_run).await.or_else(|error| {
+        eprintln!("roster: not applied: {error}");
+        Ok(2)
+    })
+}
+
+async fn apply(config: &Config, dry_run: bool) -> Result<u8, Failure> {
+    let kafka = kafka_of(config)?;
+    let cluster = cluster::look(&kafka).await?;
+    let mut differs = false;
+    for feed in Feed::configured(&kafka) {
+        let wanted = feed.wanted(&kafka);
+        differs |= !apply_one(&kafka, &cluster, &wanted, dry_run).await?;
+    }
+    Ok(u8::from(differs))
+}
+
+/// Makes or changes a topic; answers whether it is now as it has to be.
+async fn apply_one(kafka: &Kafka, cluster: &Cluster, wanted: &Wanted, dry_run: bool) -> Result<bool, Failure> {
+    let topic = &wanted.topic;
+    let Some(found) = cluster.topics.get(topic) else {
+        if dry_run {
+            println!("{topic}: missing: would be made with {} partitions", wanted.partitions);
+            return Ok(false);
+        }
+        topic::create(kafka, wanted).await?.map_err(|code| format!("{topic} cannot be made: {code}"))?;
+        println!("{topic}: made with {} partitions", wanted.partitions);
+        return Ok(true);
+    };
+    if let Some(refused) = &found.refused {
+        return Err(format!("{topic}: {refused}").into());
+    }
+    let fixed = fixed_differences(found, wanted);
+    fixed.iter().for_each(|difference| println!("{topic}: {difference}"));
+    let settings = cluster::topic_settings(kafka, topic).await?;
+    let settings = settings.ok_or("the brokers do not tell its settings: allow DescribeConfigs on the topic")?;
+    let changes = changes(&settings.values, wanted);
+    for (key, value) in &changes {
+        let now = settings.values.get(*key).map_or("unset", String::as_str);
+        println!("{topic}: {key} is {now}, {} {value}", if dry_run { "would be set to" } else { "set to" });
+    }
+    if !changes.is_empty() && !dry_run {
+        let mut own = settings.own;
+        own.extend(changes.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        cluster::set(kafka, topic, &own).await?;
+    }
+    if fixed.is_empty() && changes.is_empty() {
+        println!("{topic}: as it has to be");
+    }
+    Ok(fixed.is_empty() && (changes.is_empty() || !dry_run))
+}
+
+/// What differs and is not changed here, with the reason.
+fn fixed_differences(found: &Found, wanted: &Wanted) -> Vec<String> {
+    let mut differences = Vec::new();
+    if found.partitions != wanted.partitions {
+        differences.push(format!(
+            "{} partitions, not {}: not changed, for keys would move and their order be lost; to change it, publish to a \
+             new topic",
+            found.partitions, wanted.partitions
+        ));
+    }
+    if wanted.replication_factor > 0 && found.replicas != wanted.replication_factor {
+        differences.push(format!(
+            "{} replicas, not {}: not changed here: use kafka-reassign-partitions",
+            found.replicas, wanted.replication_factor
+        ));
+    }
+    differences
+}
+
+/// What has to be set.
+fn changes<'w>(values: &BTreeMap<String, String>, wanted: &'w Wanted) -> Vec<&'w (&'static str, String)> {
+    wanted.settings.iter().filter(|(key, value)| !suffices(key, values.get(*key), value)).collect()
+}
+
+/// Whether a setting is what it has to be, or, of those with a least value, more.
+fn suffices(key: &str, now: Option<&String>, wanted: &str) -> bool {
+    let least = ["max.message.bytes", "delete.retention.ms"].contains(&key);
+    let number = |text: &str| text.parse::<i64>().ok();
+    now.is_some_and(|now| match (least, number(now), number(wanted)) {
+        (true, Some(now), Some(wanted)) => now >= wanted,
+        _ => now == wanted,
+    })
+}
