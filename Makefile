@@ -1,13 +1,16 @@
 # Roster. `make` alone lists what there is.
 
 # Tests, lints and benchmarks build outside the clone, so that they share nothing with a plain `cargo run`.
-test decisions lifecycles races bench clippy: export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roster/target
+test catalogue decisions lifecycles races bench clippy: export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roster/target
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format clippy proto decisions lifecycles races bench
+# The contract that `make proto` reads.
+PROTO ?= proto
+
+.PHONY: help run test lint format clippy proto release-contract catalogue decisions lifecycles races bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## serve on the embedded default (ARGS="--listen 127.0.0.1:7500")
 	cargo run -- $(ARGS)
@@ -24,17 +27,15 @@ clippy: ## clippy without a warning: the service, and the client alone
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --no-default-features --features client -- -D warnings
 
-proto: ## buf lint; and, once there is a release, no breaking change since it
-	cd proto && ../dev/buf lint
-	@tag=$$(git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null); \
-	if [ -z "$$tag" ]; then \
-		echo "buf breaking: no release tag yet, nothing to compare with"; \
-	else \
-		set -e; old=$$(mktemp -d); trap 'rm -rf "$$old"' EXIT; \
-		echo "buf breaking: against $$tag"; \
-		git archive "$$tag" proto | tar -x -C "$$old"; \
-		cd proto && ../dev/buf breaking --against "$$old/proto"; \
-	fi
+proto: ## buf lint; and no breaking change since the last release, whose contract is proto/released.binpb
+	cd $(PROTO) && $(CURDIR)/dev/buf lint
+	cd $(PROTO) && $(CURDIR)/dev/buf breaking --against released.binpb
+
+release-contract: ## a release: from now on the contract as it is must not be broken
+	cd proto && ../dev/buf build --exclude-source-info -o released.binpb
+
+catalogue: ## write the catalogue of events, docs/events.md
+	ROSTER_CATALOGUE=write cargo test --test suite -- catalogue::is_complete
 
 decisions: ## a million random decisions against the reference model
 	ROSTER_DECISIONS=1000000 dev/test --test suite decisions $(ARGS)

@@ -112,7 +112,8 @@ impl TestServer {
         Self::configured(database, config).await
     }
 
-    async fn configured(database: Database, config: Config) -> Self {
+    /// A server with this configuration, of this database.
+    pub async fn configured(database: Database, config: Config) -> Self {
         secrets::watch_logs();
         let clock = TestClock::default();
         let stop = CancellationToken::new();
