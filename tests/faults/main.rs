@@ -5,6 +5,7 @@ use tokio::sync::{Mutex, MutexGuard};
 #[path = "../support/mod.rs"]
 mod support;
 
+mod consumers;
 mod everything;
 mod gap;
 mod history;

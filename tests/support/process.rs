@@ -148,7 +148,7 @@ impl Drop for Broker {
 }
 
 /// Runs one of the scripts that bring components; answers what it prints.
-fn script(name: &str, arguments: &[&str]) -> String {
+pub fn script(name: &str, arguments: &[&str]) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("dev").join(name);
     let output = Command::new(path).args(arguments).stderr(Stdio::inherit()).output().expect("the script runs");
     assert!(output.status.success(), "dev/{name} {arguments:?} failed");
