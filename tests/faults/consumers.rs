@@ -125,19 +125,19 @@ struct Stage {
 }
 
 impl Stage {
-    fn start(&self, program: &Path, journal: &Path) -> Child {
+    fn start(&self, program: &Path, journal: &Path) -> Running {
         let mut command = Command::new(program);
         command.env("ROSTER_ADDRESS", &self.address).env("ROSTER_KEY", &self.key).env("JOURNAL", journal);
         command.env("KAFKA_BROKERS", kafka()).env("KAFKA_TOPIC", &self.topic);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts")
+        Running(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts"))
     }
 
     /// Waits until as many events of the log were applied.
-    fn until(&self, child: &mut Child, journal: &Path, count: usize) {
+    fn until(&self, running: &mut Running, journal: &Path, count: usize) {
         let begin = Instant::now();
         let epoch = &self.log.values().next().unwrap()[0].epoch;
         while Applied::read(journal).iter().filter(|each| each.epoch == *epoch).count() < count {
-            assert_eq!(child.try_wait().unwrap(), None, "it ended");
+            assert_eq!(running.0.try_wait().unwrap(), None, "it ended");
             assert!(begin.elapsed() < PATIENCE, "it does not come to {count} events");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -150,11 +150,11 @@ impl Stage {
         let count = self.log.values().map(Vec::len).sum::<usize>();
         let mut first = self.start(&program, &journal);
         self.until(&mut first, &journal, count / 3);
-        end(&mut first);
+        drop(first);
         let kept = Applied::read(&journal).len();
         let mut second = self.start(&program, &journal);
         self.until(&mut second, &journal, count);
-        end(&mut second);
+        drop(second);
         let applied = Applied::read(&journal);
         let epoch = &self.log.values().next().unwrap()[0].epoch;
         let begun = applied.iter().position(|each| each.epoch == *epoch).unwrap();
@@ -164,10 +164,14 @@ impl Stage {
     }
 }
 
-/// `kill -9`.
-fn end(child: &mut Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
+/// A consumer, until it is killed with `kill -9`.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
