@@ -1,13 +1,13 @@
 # Roster. `make` alone lists what there is.
 
 # Tests, lints and benchmarks build outside the clone, so that they share nothing with a plain `cargo run`.
-test catalogue decisions lifecycles races bench clippy: export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roster/target
+test catalogue decisions lifecycles races faults bench clippy: export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roster/target
 
 .DEFAULT_GOAL := help
 # The contract that `make proto` reads.
 PROTO ?= proto
 
-.PHONY: help run test lint format clippy proto release-contract catalogue decisions lifecycles races bench
+.PHONY: help run test lint format clippy proto release-contract catalogue decisions lifecycles races faults bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ lifecycles: ## a hundred thousand random calls against the model of a membership
 
 races: ## a thousand rounds of every race, 64 callers in each
 	ROSTER_RACES=1000 dev/test --test suite races:: $(ARGS)
+
+faults: ## the faults at length: kills, crashes, brokers away, frozen leaders (ARGS="service zombie")
+	dev/faults $(ARGS)
 
 bench: ## one table of figures, each against a reference of the same run; the engine alone comes first
 	$(if $(ARGS),,cargo bench --bench engine)

@@ -58,6 +58,11 @@ pub enum Db {
 const ATTEMPTS_MAX: u32 = 10;
 /// How long a connection that is given back may take to be free again; then it is closed.
 const RELEASE_MAX: Duration = Duration::from_secs(3);
+/// How every session of PostgreSQL is set. A process that is frozen or cut off must not keep its locks: they would stop the
+/// whole log. And a commit that a crash may undo must not be acknowledged, nor published: whoever switched
+/// `synchronous_commit` off did not mean these (its other values are about standby servers, and stay).
+const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s';
+    SELECT set_config('synchronous_commit', 'on', FALSE) WHERE current_setting('synchronous_commit') = 'off'";
 
 impl Db {
     /// Opens the database; its folder is made where it is missing.
@@ -89,13 +94,7 @@ impl Db {
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(Duration::from_secs(5))
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    // A process that is frozen or cut off must not keep its locks: they would stop the whole log.
-                    let limits = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s'";
-                    connection.execute(limits).await.map(drop)
-                })
-            })
+            .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
             .after_release(|connection, _| {
                 Box::pin(async move {
                     // The pool waits for a rollback's end as long as it takes: for good, where nothing comes through.
