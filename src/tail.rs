@@ -36,6 +36,21 @@ pub struct Tail {
     hearing: Hearing,
 }
 
+/// What became of reading a batch.
+enum Read {
+    /// There may be more.
+    More,
+    /// That was all there is.
+    All,
+    /// The log ends before what was read of it: it is another one.
+    WentBack {
+        /// The last position that was read.
+        from: i64,
+        /// The last that there is.
+        to: i64,
+    },
+}
+
 /// How far the log was heard: everything that was committed by then was read.
 #[derive(Debug, Default)]
 struct Hearing {
@@ -77,15 +92,24 @@ impl Tail {
         self.recent.clone()
     }
 
-    /// Follows the log until stopped.
+    /// Follows the log until stopped, or until it is another one.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut numbered = self.wake.subscribe();
         while !stop.is_cancelled() {
             numbered.borrow_and_update();
             match self.advance().await {
-                Ok(true) => {}
-                Ok(false) => {
+                Ok(Read::More) => {}
+                Ok(Read::All) => {
                     let _ = tokio::time::timeout(POLL, numbered.changed()).await;
+                }
+                Ok(Read::WentBack { from, to }) => {
+                    tracing::error!(
+                        from,
+                        to,
+                        "the log went back, as by a restore or a standby that lacks its end: what this process knows is \
+                         no more, and it stops"
+                    );
+                    return;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the log cannot be read, trying again");
@@ -95,14 +119,18 @@ impl Tail {
         }
     }
 
-    /// Reads one batch; answers whether there may be more.
-    async fn advance(&mut self) -> Result<bool> {
+    /// Reads one batch.
+    async fn advance(&mut self) -> Result<Read> {
         let after = *self.head.borrow();
         let at = Instant::now();
         let mut tx = self.db.snapshot().await?;
         let records = events::store::after_position_everywhere(&mut tx, after, BATCH_MAX).await?;
         let pending = events::store::pending(&mut tx).await?;
+        let (end, _) = events::store::head(&mut tx).await?;
         drop(tx);
+        if end < after {
+            return Ok(Read::WentBack { from: after, to: end });
+        }
         let full = i64::try_from(records.len()).is_ok_and(|count| count == BATCH_MAX);
         self.recent.note(&records);
         let mut head = after;
@@ -121,7 +149,7 @@ impl Tail {
         if head > after {
             self.head.send_replace(head);
         }
-        Ok(full)
+        Ok(if full { Read::More } else { Read::All })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     follower::Follower,
     history::topic,
     support::{
+        Caller, Database, Engine,
         chance::Chance,
         process::{Postgres, Process, free_port, kafka},
     },
@@ -87,4 +88,29 @@ async fn postgres_crashes_under_writers_and_the_service_recovers_by_itself() {
     verdict.report("kill -9, PostgreSQL", begin, more);
     drop(replicas);
     tokio::task::spawn_blocking(move || drop(server)).await.unwrap();
+}
+
+/// A standby that took over may lack the end of the log, and a backup does. Whoever answered by it must not go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_whose_log_goes_back_stops() {
+    let _alone = crate::alone().await;
+    let database = Database::fresh(Engine::Postgres).await;
+    let Database::Postgres { url } = &database else { unreachable!() };
+    let mut service = Process::start(free_port(), &database.arguments());
+    let caller = Caller::connect(&service.address, service.first_key.clone()).await;
+    caller.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
+    let begin = Instant::now();
+    while caller.events("").await.last().is_none_or(|event| event["type"] != "organization.created") {
+        assert!(begin.elapsed() < RECOVERED_MAX, "it is not numbered");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut database = PgConnection::connect(url).await.unwrap();
+    sqlx::query("UPDATE log_head SET position = position - 1").execute(&mut database).await.unwrap();
+    let begin = Instant::now();
+    while service.ended().is_none() {
+        assert!(begin.elapsed() < RECOVERED_MAX, "it goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(service.ended(), Some(Some(1)), "it says that it failed");
+    assert_eq!(service.logged(&["the log went back"]), 1);
 }
