@@ -74,13 +74,14 @@ pub fn stream(
         yield heartbeat(position);
         let (mut said, mut verified) = (Instant::now(), Instant::now());
         while !reader.stop.is_cancelled() {
+            let behind = |error: Error| error.with("resume_position", position);
             if verified.elapsed() >= VERIFY {
-                beside(ensure_still(service.clone(), watch.clone())).await?;
+                beside(ensure_still(service.clone(), watch.clone())).await.map_err(behind)?;
                 verified = Instant::now();
             }
             let (looked, up_to) = (Instant::now(), *head.borrow_and_update());
             if may_have(reader, &watch.0, position, up_to) {
-                let page = beside(read(reader.clone(), watch.clone(), position, up_to)).await?;
+                let page = beside(read(reader.clone(), watch.clone(), position, up_to)).await.map_err(behind)?;
                 while let Some(record) = page.held.next().map_err(|slow| slow.with("resume_position", position))? {
                     let event = record.decode(&reader.stream_epoch)?;
                     position = event.position;

@@ -1,13 +1,16 @@
 //! Lists and watches that nobody can mean: every bad field is named at once.
 
-use roster::dynamic;
+use roster::{db::Db, dynamic};
 use serde_json::{Value, json};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::{
     bad_input::attempt,
     on_both_engines,
-    support::{Caller, Engine, TestServer, bad_fields, reason, text},
+    support::{
+        Caller, Engine, TestServer, bad_fields, metadata, reason, text,
+        watcher::{Watcher, number},
+    },
 };
 
 const BOTH: [&str; 2] = ["EventService/ListEvents", "EventService/WatchEvents"];
@@ -89,6 +92,60 @@ on_both_engines! {
             let status = refusal(&stranger, name, json!({"streamId": id})).await;
             assert_eq!(reason(&status), "ORGANIZATION_NOT_FOUND");
         }
+    }
+
+    async fn what_retention_has_dropped_is_refused_with_what_is_there(server) {
+        let mut server = server;
+        let created = server.root.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
+        let (id, revision) = (created["organization"]["organizationId"].clone(), created["revision"].clone());
+        for index in 0..5 {
+            let put = json!({"organizationId": id, "resource": {"type": "doc", "id": format!("{index}")}});
+            server.root.call("GrantService/PutResource", put).await;
+        }
+        let log = server.root.log_with(1 + roster::permissions::OWN.len() + 6 + 1 + 6).await;
+        let mut watcher = Watcher::open(&server.root, json!({"afterPosition": "0"})).await;
+        watcher.until(number(&log.last().unwrap()["position"])).await;
+
+        // As when a partition was dropped: everything of the tenant's stream, and two events of the organization's.
+        server.meddled_with = true;
+        let dropped = number(&log[log.len() - 5]["position"]);
+        let db = Db::open(&server.location()).await.unwrap();
+        let drop = async move |tx: &mut roster::db::Tx| {
+            tx.execute("UPDATE log_head SET dropped_position = $1", vec![dropped.into()]).await?;
+            tx.execute("UPDATE log_chains SET dropped_sequence = 2 WHERE sequence = 6", vec![]).await
+        };
+        db.write(drop).await.unwrap();
+        db.close().await;
+
+        let root = &server.root;
+        let refused = [
+            (BOTH.as_slice(), json!({"afterPosition": 0}), "after_position"),
+            (&BOTH, json!({"afterPosition": dropped - 1}), "after_position"),
+            (&BOTH, json!({"streamId": id, "afterSequence": 0}), "after_sequence"),
+            (&BOTH, json!({"streamId": id, "afterSequence": 1}), "after_sequence"),
+            (&[WATCH], json!({"afterRevision": revision}), "after_revision"),
+            (&BOTH, json!({"sinceTime": "2020-01-01T00:00:00Z"}), "since_time"),
+        ];
+        for (names, request, field) in refused {
+            for name in names {
+                let status = refusal(root, name, request.clone()).await;
+                assert_eq!(reason(&status), "RANGE_DROPPED", "{name} {request}");
+                assert_eq!((status.code(), bad_fields(&status)), (Code::OutOfRange, vec![field.to_owned()]), "{name}");
+                let first = metadata(&status);
+                match field {
+                    "after_position" => assert_eq!(first["first_position"], (dropped + 1).to_string()),
+                    "after_sequence" => assert_eq!(first["first_sequence"], "3"),
+                    _ => {}
+                }
+            }
+        }
+        let rest: Vec<_> = log[log.len() - 4..].to_vec();
+        let there = root.list(LIST, json!({"afterPosition": dropped}), "events").await;
+        assert_eq!(there, rest);
+        let there = root.list(LIST, json!({"streamId": id, "afterSequence": 2}), "events").await;
+        assert_eq!(there, rest);
+        let mut watcher = Watcher::open(root, json!({"afterPosition": dropped})).await;
+        assert_eq!(watcher.events_until(number(&rest[3]["position"])).await, rest);
     }
 
     async fn a_page_token_belongs_to_its_filter_and_its_tenant(server) {
