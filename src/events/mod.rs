@@ -178,8 +178,8 @@ pub async fn append(ctx: &Ctx, tx: &mut Tx, changes: Vec<Change>) -> Result<()> 
         rows.push(row.main(parts, &sealed));
         tx.ledger.appended(Arc::new(event));
     }
-    tx.insert_all(row::MAIN, rows).await?;
-    tx.insert_all(row::PERSONAL, personal).await
+    store::insert(tx, rows).await?;
+    store::insert_personal(tx, personal).await
 }
 
 /// Appends an event of a log of before again, as it was: tenant, stream and id, when, and its parts.
@@ -195,8 +195,8 @@ pub async fn put_back(
     let row = Row { tenant_id, stream_id, id, occurred_at, event: &event, ended };
     let sealed = Sealed::of(&parts)?;
     let personal = row.personal(&parts, &sealed);
-    tx.insert_all(row::MAIN, vec![row.main(parts, &sealed)]).await?;
-    tx.insert_all(row::PERSONAL, Vec::from_iter(personal)).await
+    store::insert(tx, vec![row.main(parts, &sealed)]).await?;
+    store::insert_personal(tx, Vec::from_iter(personal)).await
 }
 
 /// Empties the personal data of a user in all events, for good.

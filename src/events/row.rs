@@ -30,14 +30,6 @@ pub struct Row<'e> {
     pub ended: bool,
 }
 
-/// The columns of [`Row::main`].
-pub const MAIN: &str =
-    "INSERT INTO events (tenant_id, stream_id, sequence, id, type, occurred_at, subject_kind, subject_id,
-    actor_kind, actor_id, ended, payload, leaf, subject_seal, actor_seal)";
-/// The columns of [`Row::personal`].
-pub const PERSONAL: &str = "INSERT INTO events_personal
-    (tenant_id, event_id, occurred_at, subject_id, subject_payload, subject_salt, actor_id, actor_payload, actor_salt)";
-
 impl Row<'_> {
     /// The row of what is nobody's.
     pub fn main(&self, parts: Parts, sealed: &Sealed) -> Vec<Value> {

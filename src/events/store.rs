@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Stream, chain::Hash};
 use crate::{
-    db::{FromRow, Tx, args},
+    db::{FromRow, Tx, Value, args},
     error::{Error, Reason, Result},
     ids::{EventId, OrganizationId, TenantId, UserId},
     proto::v1 as pb,
@@ -96,6 +96,20 @@ pub(super) async fn draw_tenant(tx: &mut Tx, tenant: TenantId, count: i64) -> Re
     let sql = "UPDATE tenants SET sequence = sequence + $2 WHERE id = $1 RETURNING sequence";
     let (sequence,) = tx.fetch_one(sql, args![tenant, count]).await?;
     Ok(sequence)
+}
+
+/// Appends; each row, of [`Row::main`](super::row::Row::main), becomes pending by a trigger.
+pub(super) async fn insert(tx: &mut Tx, rows: Vec<Vec<Value>>) -> Result<()> {
+    let insert = "INSERT INTO events (tenant_id, stream_id, sequence, id, type, occurred_at, subject_kind, subject_id,
+        actor_kind, actor_id, ended, payload, leaf, subject_seal, actor_seal)";
+    tx.insert_all(insert, rows).await
+}
+
+/// Puts down what is somebody's, beside the log: rows of [`Row::personal`](super::row::Row::personal).
+pub(super) async fn insert_personal(tx: &mut Tx, rows: Vec<Vec<Value>>) -> Result<()> {
+    let insert = "INSERT INTO events_personal (tenant_id, event_id, occurred_at, subject_id, subject_payload,
+        subject_salt, actor_id, actor_payload, actor_salt)";
+    tx.insert_all(insert, rows).await
 }
 
 /// Empties what is of a user; that there was something stays.

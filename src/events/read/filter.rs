@@ -19,8 +19,9 @@ type IsId = fn(&str) -> bool;
 
 /// The kinds of subjects, and what their ids look like. Permissions, policies and roles are known by slugs and names,
 /// resources and members of teams by two words.
-const SUBJECTS: [(&str, Option<IsId>); 14] = [
+const SUBJECTS: [(&str, Option<IsId>); 15] = [
     ("api_key", Some(|id| ApiKeyId::from_str(id).is_ok())),
+    ("checkpoint", None),
     ("domain", Some(|id| DomainId::from_str(id).is_ok())),
     ("grant", Some(|id| GrantId::from_str(id).is_ok())),
     ("invitation", Some(|id| InvitationId::from_str(id).is_ok())),

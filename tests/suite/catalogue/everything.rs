@@ -37,6 +37,7 @@ pub async fn events(engine: Engine) -> Vec<DynamicMessage> {
     let mut config = config(&database);
     config.domains.dns_servers = vec![dns.address];
     config.mail.smtp_url = Some(mail.url());
+    config.audit.checkpoint_after = DAY * 60; // none comes before the end
     config.mail.from = "Acme <hello@acme.example>".parse().unwrap();
     let house = House { server: TestServer::configured(database, config).await, dns, mail };
     house.live().await;
@@ -114,6 +115,8 @@ impl House {
         self.pass(30);
         self.until(&organization, "domain.failed", 1).await;
         self.until("", "organization.purged", 1).await;
+        self.pass(30);
+        self.until(&organization, "checkpoint.signed", 1).await;
     }
 
     fn pass(&self, days: u32) {

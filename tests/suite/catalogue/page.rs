@@ -9,7 +9,7 @@ use prost_reflect::{
 use super::{comments::Comments, example};
 
 /// What events are about: the kind, and its id.
-const SUBJECTS: [(&str, &str); 14] = [
+const SUBJECTS: [(&str, &str); 15] = [
     ("tenant", "`tenant_…`"),
     ("api_key", "`key_…`"),
     ("user", "`user_…`"),
@@ -24,6 +24,7 @@ const SUBJECTS: [(&str, &str); 14] = [
     ("policy", "its name"),
     ("invitation", "`inv_…`"),
     ("domain", "`dom_…`"),
+    ("checkpoint", "the sequence that it covers"),
 ];
 
 /// The part of the file that is written.
