@@ -106,8 +106,8 @@ impl Tail {
                     tracing::error!(
                         from,
                         to,
-                        "the log went back, as by a restore or a standby that lacks its end: what this process knows is \
-                         no more, and it stops"
+                        "the log went back, as by a restore or a standby that lacks its end: what this process knows \
+                         is no more, and it stops"
                     );
                     return;
                 }

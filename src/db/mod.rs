@@ -58,8 +58,8 @@ pub enum Db {
 const ATTEMPTS_MAX: u32 = 10;
 /// How long a connection that is given back may take to be free again; then it is closed.
 const RELEASE_MAX: Duration = Duration::from_secs(3);
-/// How every session of PostgreSQL is set. A process that is frozen or cut off must not keep its locks: they would stop the
-/// whole log. And a commit that a crash may undo must not be acknowledged, nor published: whoever switched
+/// How every session of PostgreSQL is set. A process that is frozen or cut off must not keep its locks: they would stop
+/// the whole log. And a commit that a crash may undo must not be acknowledged, nor published: whoever switched
 /// `synchronous_commit` off did not mean these (its other values are about standby servers, and stay).
 const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s';
     SELECT set_config('synchronous_commit', 'on', FALSE) WHERE current_setting('synchronous_commit') = 'off'";

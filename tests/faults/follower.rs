@@ -1,5 +1,5 @@
-//! A consumer of the test's own, by the rule of consumers: what is not beyond the last of its stream is dropped, the next
-//! one is applied, and anything else is a gap.
+//! A consumer of the test's own, by the rule of consumers: what is not beyond the last of its stream is dropped, the
+//! next one is applied, and anything else is a gap.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -78,8 +78,8 @@ impl House {
         }
     }
 
-    /// Freezes the leader in the middle of a batch: its head is locked, its events are not numbered yet. The lock that it
-    /// waits for is a test's own.
+    /// Freezes the leader in the middle of a batch: its head is locked, its events are not numbered yet. The lock that
+    /// it waits for is a test's own.
     async fn freeze_in_a_batch(&self, leader: usize) {
         let mut lock = PgConnection::connect(&self.stand.database_url).await.unwrap();
         sqlx::query("BEGIN").execute(&mut lock).await.unwrap();
@@ -107,7 +107,8 @@ impl House {
         self.taken_over(epoch).await;
         let taken_over = begin.elapsed();
         self.leader().await;
-        tokio::time::sleep(Duration::from_millis(500)).await; // the other one publishes what the frozen one has in flight
+        // The other one publishes what the frozen one has in flight.
+        tokio::time::sleep(Duration::from_millis(500)).await;
         self.replicas[leader].signal("CONT");
         self.gave_up(leader, epoch).await;
         taken_over

@@ -188,8 +188,8 @@ fn listen(lines: std::io::Lines<BufReader<ChildStderr>>, log: &Mutex<Vec<String>
     }
 }
 
-/// A port that nobody uses, from below the range that outgoing connections are given, and below that of `dev/kafka`: nobody
-/// takes it while the service that listens there is dead.
+/// A port that nobody uses, from below the range that outgoing connections are given, and below that of `dev/kafka`:
+/// nobody takes it while the service that listens there is dead.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
