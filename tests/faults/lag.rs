@@ -95,6 +95,9 @@ async fn an_event_is_in_the_topic_soon_after_its_change() {
     let more = json!({"writes_per_second": rate.round(), "p50_ms": p50.round(), "p99_ms": p99.round(),
         "max_ms": max.round(), "release_build": is_release()});
     verdict.report("lag", begin, more);
-    assert!(p99 <= P99_MAX.as_secs_f64() * 1e3, "p99 {p99} ms");
-    assert!(rate >= 0.9 * f64::from(per_second), "only {rate} of {per_second} writes per second");
+    // A bar of time is one for a build that was made to be fast, on a machine with nothing else to do.
+    if is_release() {
+        assert!(p99 <= P99_MAX.as_secs_f64() * 1e3, "p99 {p99} ms");
+        assert!(rate >= 0.9 * f64::from(per_second), "only {rate} of {per_second} writes per second");
+    }
 }

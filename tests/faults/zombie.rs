@@ -78,15 +78,15 @@ impl House {
         }
     }
 
-    /// Freezes the leader in the middle of a batch: its head is locked, its events are not numbered yet. The lock that
-    /// it waits for is a test's own.
+    /// Freezes the leader in the middle of a batch: its head is locked, its events have their numbers, and nothing
+    /// is committed. The lock that it waits for is a test's own.
     async fn freeze_in_a_batch(&self, leader: usize) {
         let mut lock = PgConnection::connect(&self.stand.database_url).await.unwrap();
         sqlx::query("BEGIN").execute(&mut lock).await.unwrap();
-        sqlx::query("LOCK TABLE events_positions IN SHARE MODE").execute(&mut lock).await.unwrap();
+        sqlx::query("LOCK TABLE log_chains IN SHARE MODE").execute(&mut lock).await.unwrap();
         let begin = Instant::now();
         let waiting = "SELECT COUNT(*) FROM pg_stat_activity
-            WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO events_positions%'";
+            WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO log_chains%'";
         while self.stand.ask::<(i64,)>(waiting).await[0].0 == 0 {
             assert!(begin.elapsed() < PATIENCE, "nobody numbers");
             tokio::time::sleep(Duration::from_millis(5)).await;
