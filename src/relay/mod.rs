@@ -17,6 +17,7 @@ pub mod reach;
 pub mod reader;
 mod record;
 pub mod replay;
+mod sending;
 mod state;
 pub mod topic;
 
@@ -34,17 +35,15 @@ use topic::Sink;
 use crate::{
     config::Kafka,
     db::{Db, wake::Wake},
-    error::{Error, Result},
-    events::{Record, store},
+    error::Result,
+    events::store,
     lease::Epoch,
 };
 
-/// How many events are read at once.
-const BATCH_MAX: i64 = 5_000;
 /// How often the mark is stored.
 const MARK_EVERY: Duration = Duration::from_millis(100);
-/// How often to look without being woken.
-const POLL: Duration = Duration::from_millis(50);
+/// How often to look whether the topic keeps up.
+const BEHIND: Duration = Duration::from_secs(10);
 /// How long to wait before a new producer, at first and at most.
 const REBUILD: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -114,9 +113,10 @@ impl Relay {
         tracing::info!(sink = sink.name, mark, "publishing to Kafka");
         let content = Content::new(self.feed, kafka, stream_epoch.to_string(), sink.partitions);
         let marking = mark_acknowledged(db, &sink.name, epoch, &in_flight, stop);
-        let sending = Sending { db, content: &content, producer: &producer, in_flight: &in_flight, stop };
+        let sending = sending::Sending { db, content: &content, producer: &producer, in_flight: &in_flight, stop };
         let ended = tokio::select! {
             ended = async { tokio::try_join!(marking, sending.run(wake, mark)) } => ended.map(|_| ()),
+            () = tell_when_behind(db, &sink.name, &in_flight) => Ok(()),
             error = in_flight.failed() => Err(error),
         };
         if ended.is_ok() && !producer.is_transactional {
@@ -157,86 +157,6 @@ pub async fn probe_transactions(kafka: &Kafka) -> Result<()> {
     Producer::transactional(kafka, &kafka.topic, "roster-doctor", InFlight::after(0)).await.map(drop)
 }
 
-/// What hands the log over to the producer.
-struct Sending<'r> {
-    db: &'r Db,
-    content: &'r Content,
-    producer: &'r Producer,
-    in_flight: &'r InFlight,
-    stop: &'r CancellationToken,
-}
-
-impl Sending<'_> {
-    /// Reads by position and hands over, until stopped and nothing is left.
-    async fn run(&self, wake: &Wake, mark: i64) -> Result<()> {
-        let mut numbered = wake.subscribe();
-        let mut after = mark;
-        loop {
-            let last = self.stop.is_cancelled(); // before reading: what is there when it stops, is sent
-            numbered.borrow_and_update();
-            let records = store::after_position_everywhere(&mut self.db.snapshot().await?, after, BATCH_MAX).await?;
-            let full = i64::try_from(records.len()).is_ok_and(|count| count == BATCH_MAX);
-            self.skip_dropped(after, &records);
-            let reached = records.last().and_then(|record| record.position).unwrap_or(after);
-            if reached > after && !self.hand_over(records, reached).await? {
-                return Ok(());
-            }
-            after = reached;
-            if full {
-                continue;
-            }
-            if last {
-                return Ok(());
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => {}
-                _ = tokio::time::timeout(POLL, numbered.changed()) => {}
-            }
-        }
-    }
-
-    /// Positions have no gaps: where one is missing, retention has dropped it.
-    fn skip_dropped(&self, after: i64, records: &[Record]) {
-        let first = records.first().and_then(|record| record.position).unwrap_or(0);
-        if first > after + 1 {
-            tracing::warn!(after, first, "the log no longer has what is between: the topic will not have it");
-            self.in_flight.skip(after, first);
-        }
-    }
-
-    /// Hands over a batch, in one transaction where those are used; false where it was stopped.
-    async fn hand_over(&self, records: Vec<Record>, last: i64) -> Result<bool> {
-        if self.producer.is_transactional {
-            self.producer.begin()?;
-        }
-        for record in records {
-            if !self.hand_over_one(record).await? {
-                return Ok(false);
-            }
-        }
-        if self.producer.is_transactional {
-            self.producer.commit(self.stop).await?;
-            self.in_flight.committed(last);
-        }
-        Ok(true)
-    }
-
-    async fn hand_over_one(&self, record: Record) -> Result<bool> {
-        let position = record.position.ok_or_else(|| Error::internal("an event without a position"))?;
-        let messages = self.content.messages(self.db, record).await?;
-        if messages.is_empty() {
-            self.in_flight.acknowledge(position); // it leaves nothing
-        }
-        let last = messages.len().saturating_sub(1);
-        for (index, message) in messages.iter().enumerate() {
-            if !self.producer.send(message, position, index == last, self.stop).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-}
-
 /// Stores the mark as it moves, until stopped or deposed.
 async fn mark_acknowledged(
     db: &Db,
@@ -262,4 +182,20 @@ async fn mark_acknowledged(
         }
     }
     Ok(())
+}
+
+/// Says for as long as it is so that the topic has not what the log had a while ago.
+async fn tell_when_behind(db: &Db, sink: &str, in_flight: &InFlight) {
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(BEHIND).await;
+        let head = async { store::head(&mut db.snapshot().await?).await };
+        let Ok((head, _)) = head.await else { continue };
+        let acknowledged = in_flight.acknowledged();
+        if acknowledged < before {
+            let seconds = BEHIND.as_secs();
+            tracing::warn!(sink, acknowledged, events = head - acknowledged, "behind by more than {seconds} s");
+        }
+        before = head;
+    }
 }

@@ -14,8 +14,10 @@ use crate::{
 
 /// How many records a topic has, by our own reader: gaps are no fault of a part.
 fn count(settings: &[String], topic: &str) -> u64 {
-    let told =
-        roster(&["verify", "--topic-only", "--json"], &[settings, &["--kafka-topic".into(), topic.into()]].concat());
+    let mut settings = settings.to_vec();
+    let place = settings.iter().position(|flag| flag == "--kafka-topic").expect("a setting") + 1;
+    settings[place] = topic.to_owned();
+    let told = roster(&["verify", "--topic-only", "--json"], &settings);
     let told: Value = serde_json::from_str(&told.out).unwrap_or_else(|_| panic!("{told:?}"));
     assert_eq!(told["phantom"]["count"], 0, "{told}");
     assert_eq!(told["wrong_headers"]["count"], 0, "{told}");

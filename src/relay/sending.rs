@@ -1,0 +1,97 @@
+//! From the log to the producer.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{content::Content, in_flight::InFlight, producer::Producer};
+use crate::{
+    db::{Db, wake::Wake},
+    error::{Error, Result},
+    events::{Record, store},
+};
+
+/// How many events are read at once.
+const BATCH_MAX: i64 = 5_000;
+/// How often to look without being woken.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What hands the log over to the producer.
+pub struct Sending<'r> {
+    pub db: &'r Db,
+    pub content: &'r Content,
+    pub producer: &'r Producer,
+    pub in_flight: &'r InFlight,
+    pub stop: &'r CancellationToken,
+}
+
+impl Sending<'_> {
+    /// Reads by position and hands over, until stopped and nothing is left.
+    pub async fn run(&self, wake: &Wake, mark: i64) -> Result<()> {
+        let mut numbered = wake.subscribe();
+        let mut after = mark;
+        loop {
+            let last = self.stop.is_cancelled(); // before reading: what is there when it stops, is sent
+            numbered.borrow_and_update();
+            let records = store::after_position_everywhere(&mut self.db.snapshot().await?, after, BATCH_MAX).await?;
+            let full = i64::try_from(records.len()).is_ok_and(|count| count == BATCH_MAX);
+            self.skip_dropped(after, &records);
+            let reached = records.last().and_then(|record| record.position).unwrap_or(after);
+            if reached > after && !self.hand_over(records, reached).await? {
+                return Ok(());
+            }
+            after = reached;
+            if full {
+                continue;
+            }
+            if last {
+                return Ok(());
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                _ = tokio::time::timeout(POLL, numbered.changed()) => {}
+            }
+        }
+    }
+
+    /// Positions have no gaps: where one is missing, retention has dropped it.
+    fn skip_dropped(&self, after: i64, records: &[Record]) {
+        let first = records.first().and_then(|record| record.position).unwrap_or(0);
+        if first > after + 1 {
+            tracing::warn!(after, first, "the log no longer has what is between: the topic will not have it");
+            self.in_flight.skip(after, first);
+        }
+    }
+
+    /// Hands over a batch, in one transaction where those are used; false where it was stopped.
+    async fn hand_over(&self, records: Vec<Record>, last: i64) -> Result<bool> {
+        if self.producer.is_transactional {
+            self.producer.begin()?;
+        }
+        for record in records {
+            if !self.hand_over_one(record).await? {
+                return Ok(false);
+            }
+        }
+        if self.producer.is_transactional {
+            self.producer.commit(self.stop).await?;
+            self.in_flight.committed(last);
+        }
+        Ok(true)
+    }
+
+    async fn hand_over_one(&self, record: Record) -> Result<bool> {
+        let position = record.position.ok_or_else(|| Error::internal("an event without a position"))?;
+        let messages = self.content.messages(self.db, record).await?;
+        if messages.is_empty() {
+            self.in_flight.acknowledge(position); // it leaves nothing
+        }
+        let last = messages.len().saturating_sub(1);
+        for (index, message) in messages.iter().enumerate() {
+            if !self.producer.send(message, position, index == last, self.stop).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
