@@ -36,18 +36,9 @@ pub fn code(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
         };
         arms += &format!("event::Data::{variant}(data) => ({is_there}).then_some(Some({taken})),\n");
     }
-    let kinds: Vec<_> = things.keys().map(|kind| format!("{kind:?}")).collect();
-    let named: Vec<_> = things.keys().map(|kind| format!("state::Data::{}(_) => {kind:?},", camel(kind))).collect();
     let mut code = format!(
-        "/// Every kind of thing.
-        pub const KINDS: [&str; {}] = [{}];
-        /// The kind of a thing.
-        pub fn kind(thing: &state::Data) -> &'static str {{ match thing {{ {} }} }}
-        /// What an event's data leaves, if it is about a thing; none at all where the data does not say what it has to.
-        fn rest(data: event::Data) -> Option<Option<Rest>> {{ match data {{ {arms} }} }}\n",
-        kinds.len(),
-        kinds.join(", "),
-        named.join(" "),
+        "/// What an event's data leaves, if it is about a thing; none at all where the data does not say what it has to.
+        fn rest(data: event::Data) -> Option<Option<Rest>> {{ match data {{ {arms} }} }}\n"
     );
     for (kind, thing) in &things {
         let (variant, name) = (camel(kind), thing.name());

@@ -1,5 +1,7 @@
 //! The replica that leads runs the sequencer, the relay, the sweeper and the mailer; the others wait for its lease to end.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "kafka")]
@@ -12,6 +14,9 @@ use crate::{
     sequencer,
     sweeper::Sweeper,
 };
+
+/// How often to see whether the log has its next months.
+const MONTHS_EVERY: Duration = Duration::from_hours(6);
 
 /// What a leader runs, and where.
 #[derive(Debug)]
@@ -59,8 +64,9 @@ impl Leader {
             self.sequence(epoch, &term).await;
             numbered.cancel(); // only now has the relay seen everything
         };
-        let by_itself =
-            async { tokio::join!(self.sweeper.run(&term), self.mailer.run(&term), self.checker.run(&term)) };
+        let by_itself = async {
+            tokio::join!(self.sweeper.run(&term), self.mailer.run(&term), self.checker.run(&term), self.months(&term))
+        };
         tokio::join!(self.keep(epoch, &term), sequencing, self.relay(epoch, &term, &numbered), by_itself);
         if let Err(error) = lease::release(&self.db, epoch).await {
             tracing::warn!(%error, "the lease was not given up: it ends by itself");
@@ -83,6 +89,19 @@ impl Leader {
                 }
                 Ok(Err(error)) => tracing::warn!(%error, "the lease was not renewed"),
                 Err(_) => tracing::warn!("the lease was not renewed in time"),
+            }
+        }
+    }
+
+    /// Makes the partitions of the log long before they are needed.
+    async fn months(&self, term: &CancellationToken) {
+        while !term.is_cancelled() {
+            if let Err(error) = self.db.make_months().await {
+                tracing::warn!(%error, "the log's next months were not made, trying again later");
+            }
+            tokio::select! {
+                () = term.cancelled() => return,
+                () = tokio::time::sleep(MONTHS_EVERY) => {}
             }
         }
     }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     db::{Db, FromRow, Tx, Value, args, wake::Wake},
-    error::{Error, Result},
+    error::Result,
     events::{
         Stream,
         chain::{self, Hash},
@@ -99,7 +99,9 @@ pub async fn number_after(tx: &mut Tx, head: i64) -> Result<i64> {
             FROM events_positions WHERE position > $1) AS batch
         WHERE nth = 1
         ON CONFLICT (stream_id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash,
-            unsigned_since = COALESCE(log_chains.unsigned_since, excluded.unsigned_since)";
+            unsigned_since = CASE WHEN excluded.sequence <= log_chains.signed_sequence -- a checkpoint's own event
+                    OR log_chains.unsigned_since < excluded.unsigned_since
+                THEN log_chains.unsigned_since ELSE excluded.unsigned_since END";
     tx.execute(sql, args![head]).await?;
     let sql = "DELETE FROM events_pending
         WHERE row_id IN (SELECT row_id FROM events_positions WHERE position > $1)";
@@ -129,7 +131,7 @@ fn chained(head: i64, pending: Vec<Pending>) -> Result<Vec<Vec<Value>>> {
         let end = match ends.entry(stream_id) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(match hash {
-                Some(hash) => hash.try_into().map_err(|_| Error::internal("the end of a chain is no hash"))?,
+                Some(hash) => chain::read(&hash)?,
                 None => chain::beginning(Stream::of(tenant_id, stream_id)),
             }),
         };

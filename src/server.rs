@@ -104,6 +104,9 @@ pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Re
     let templates = Arc::new(Templates::load(config.mail.templates.as_deref())?);
     let folder = lock_folder(config).await?;
     let signer = config.audit.key.as_ref().map(audit::key::KeyFile::read).transpose()?.map(Arc::new);
+    if signer.is_none() {
+        tracing::warn!("audit_key_file is not set: no checkpoint is published, and no export of the log is signed");
+    }
     // Before the first key is made: it is shown once, and must not be lost to a port in use.
     let listener = TcpListener::bind(config.listen)
         .await

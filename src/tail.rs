@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::Credentials,
-    db::{Db, wake::Wake},
+    db::{Db, Tx, wake::Wake},
     decision::Index,
     error::Result,
-    events,
+    events::{self, chain::Hash},
 };
 
 /// How many events are read at once.
@@ -34,6 +34,8 @@ pub struct Tail {
     head: watch::Sender<i64>,
     recent: Arc<events::Recent>,
     hearing: Hearing,
+    /// The chain's hash at the last position that was read, once something was.
+    last: Option<Hash>,
 }
 
 /// What became of reading a batch.
@@ -79,7 +81,7 @@ impl Tail {
         let (head, _) = events::store::head(&mut db.snapshot().await?).await?;
         index.heard(Instant::now());
         let (head, recent, hearing) = (watch::Sender::new(head), Arc::default(), Hearing::default());
-        Ok(Self { db, wake, index, credentials, head, recent, hearing })
+        Ok(Self { db, wake, index, credentials, head, recent, hearing, last: None })
     }
 
     /// The last position that was read.
@@ -119,6 +121,14 @@ impl Tail {
         }
     }
 
+    /// Whether the last event that was read is still the one in its position: a log that lost its end may have grown again.
+    async fn goes_on(&self, tx: &mut Tx, after: i64) -> Result<bool> {
+        if self.last.is_none() || after <= events::store::dropped_position(tx).await? {
+            return Ok(true);
+        }
+        Ok(events::chains::at_position(tx, after).await? == self.last)
+    }
+
     /// Reads one batch.
     async fn advance(&mut self) -> Result<Read> {
         let after = *self.head.borrow();
@@ -127,10 +137,17 @@ impl Tail {
         let records = events::store::after_position_everywhere(&mut tx, after, BATCH_MAX).await?;
         let pending = events::store::pending(&mut tx).await?;
         let (end, _) = events::store::head(&mut tx).await?;
+        let goes_on = end >= after && self.goes_on(&mut tx, after).await?;
+        let reached = records.last().and_then(|record| record.position).unwrap_or(after);
+        let last = match self.last {
+            Some(last) if reached == after => Some(last),
+            _ => events::chains::at_position(&mut tx, reached).await?,
+        };
         drop(tx);
-        if end < after {
+        if !goes_on {
             return Ok(Read::WentBack { from: after, to: end });
         }
+        self.last = last;
         let full = i64::try_from(records.len()).is_ok_and(|count| count == BATCH_MAX);
         self.recent.note(&records);
         let mut head = after;

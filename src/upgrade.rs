@@ -17,41 +17,31 @@ const TELL_EVERY: i64 = 100_000;
 /// Brings everything up to date. Replicas that start together wait for one another.
 pub async fn run(db: &Db) -> Result<()> {
     db.migrate().await?;
-    make_months(db).await?;
+    if let Err(error) = db.make_months().await {
+        tracing::warn!(%error, "the log's next months were not made: the leader tries again");
+    }
     if !is_there(&mut db.snapshot().await?).await? {
         return Ok(());
     }
-    tracing::info!("the log is brought into its new form");
     db.write(async |tx| carry_over(tx).await).await.map(drop)
-}
-
-/// Makes the partitions of the log for this month and the next ones, where the engine has partitions.
-pub async fn make_months(db: &Db) -> Result<()> {
-    if let Db::Postgres(_) = db {
-        db.write(async |tx| tx.execute("SELECT log_make_months(2)", args![]).await).await?;
-    }
-    Ok(())
 }
 
 /// Whether there is a log of before migration 0015.
 async fn is_there(tx: &mut Tx) -> Result<bool> {
-    let sql = match tx.is_postgres() {
-        true => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('events_before')",
-        false => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'events_before'",
-    };
-    let (count,): (i64,) = tx.fetch_one(sql, args![]).await?;
-    Ok(count > 0)
+    tx.has_table("events_before").await
 }
 
 /// Appends everything of before to the log as it is now, in the order of its positions, and numbers it: the positions are
 /// the same again.
 async fn carry_over(tx: &mut Tx) -> Result<()> {
     let head = "SELECT position FROM log_head WHERE id = 1";
+    tx.wait_for_locks().await?; // another replica may be at it, and take its time
     let began = tx.lock_alone::<(i64,)>(head, args![]).await?.is_some();
     if !is_there(tx).await? {
         return Ok(()); // another replica was faster
     }
     if began {
+        tracing::info!("the log is brought into its new form");
         tx.execute("UPDATE log_head SET position = 0", args![]).await?;
         let numbered = "SELECT p.position AS place, e.tenant_id, e.id, e.stream_id, e.occurred_at, e.payload,
                 x.subject_id, x.subject_payload, x.actor_id, x.actor_payload

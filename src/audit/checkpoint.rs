@@ -5,7 +5,7 @@ use crate::{
     clock::Timestamp,
     context::Ctx,
     db::Tx,
-    error::{Error, Reason, Result},
+    error::Result,
     events::{
         self, Change, Stream,
         chain::{self, Hash, hex},
@@ -22,25 +22,23 @@ pub async fn now(ctx: &Ctx, tx: &mut Tx, stream: Stream, signer: &Signer) -> Res
     }
 }
 
-/// Signs a stream whose turn has come, and tells its readers. It is done again at once where something was appended
-/// meanwhile: a checkpoint covers everything before it.
+/// Signs a stream whose turn has come, as far as it is chained, and tells its readers. What was committed and is not chained
+/// yet waits for the next checkpoint.
 pub async fn publish(ctx: &Ctx, tx: &mut Tx, stream: Stream, signer: &Signer) -> Result<()> {
     let Some(end) = chains::end(tx, ctx.tenant_id, stream).await? else { return Ok(()) };
     if end.sequence == end.signed_sequence {
-        return chains::signed(tx, stream, end.sequence).await; // nothing but the last checkpoint itself
+        return chains::signed(tx, stream, end.sequence, None).await; // nothing but the last checkpoint itself
     }
-    let data = pb::CheckpointSigned { checkpoint: Some(sign(stream, end.sequence, &end.hash()?, signer, ctx.now)) };
-    let data = pb::event::Data::CheckpointSigned(data);
+    let checkpoint = sign(stream, end.sequence, &end.hash()?, signer, ctx.now);
+    let data = pb::event::Data::CheckpointSigned(pb::CheckpointSigned { checkpoint: Some(checkpoint) });
     let change = match stream {
         Stream::Organization(id) => Change::in_organization(id, "checkpoint", end.sequence, data),
         Stream::Tenant(id) => Change::in_tenant(id, "checkpoint", end.sequence, data),
     };
     events::append(ctx, tx, vec![change]).await?;
     let reached = tx.ledger.heads().find(|(head, _)| *head == stream).map_or(0, |(_, sequence)| sequence);
-    if reached != end.sequence + 1 {
-        return Err(Error::new(Reason::Conflict, "something was appended meanwhile"));
-    }
-    chains::signed(tx, stream, reached).await
+    let uncovered = (reached > end.sequence + 1).then_some(ctx.now);
+    chains::signed(tx, stream, reached, uncovered).await
 }
 
 fn sign(stream: Stream, sequence: i64, hash: &Hash, signer: &Signer, now: Timestamp) -> pb::Checkpoint {

@@ -32,21 +32,28 @@ impl KeyFile {
         let path = self.path.display();
         if self.make && !self.path.exists() {
             make(&self.path).map_err(|error| format!("{path}: no key can be made: {error}"))?;
+            tracing::warn!(%path, "a new key was made: what was signed before, if anything was, needs the one of then");
         }
-        let text = fs::read_to_string(&self.path).map_err(|error| format!("{path}: {error}"))?;
+        let text = fs::read_to_string(&self.path)
+            .map_err(|error| format!("audit_key_file: {path}: {error}: `roster audit key --make` makes one"))?;
         let key = parse(&text).ok_or_else(|| format!("{path}: not an Ed25519 key (PKCS #8, PEM)"))?;
         Ok(Signer::new(&self.name, key))
     }
 }
 
-/// Makes a key, which nobody but its owner may read. A file that is there already is never written over.
+/// Makes a key, which nobody but its owner may read: all of it, or none. One that is there already is never written over.
 pub fn make(path: &Path) -> std::io::Result<()> {
-    let random = || std::io::Error::other("no randomness");
-    let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| random())?;
-    path.parent().map_or(Ok(()), fs::create_dir_all)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{BEGIN}\n{}\n{END}", STANDARD.encode(key))?;
-    file.sync_all()
+    let random = |_| std::io::Error::other("no randomness");
+    let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(random)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let unfinished = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    let made = writeln!(file, "{BEGIN}\n{}\n{END}", STANDARD.encode(key))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::hard_link(&unfinished, path));
+    fs::remove_file(&unfinished)?;
+    made.and_then(|()| fs::File::open(folder)?.sync_all())
 }
 
 fn parse(text: &str) -> Option<Ed25519KeyPair> {

@@ -1,8 +1,10 @@
 //! The log as auditors want it: what happened, who had access on a day, exports, and the proof that nobody changed it.
 
+mod as_of;
 mod checkpoint;
 pub mod export;
 pub mod key;
+mod list;
 pub mod note;
 mod record;
 mod rpc;
@@ -16,7 +18,7 @@ use crate::{
     clock::Timestamp,
     db::Tx,
     error::Result,
-    events::{Stream, chain::Hash, chains},
+    events::{Stream, chains},
     ids::TenantId,
 };
 
@@ -33,17 +35,4 @@ pub struct Settings {
 pub async fn due(tx: &mut Tx, now: Timestamp, after: Duration, limit: i64) -> Result<Vec<(TenantId, Stream)>> {
     let ends = chains::unsigned(tx, now.minus(after), limit).await?;
     Ok(ends.iter().map(|end| (end.tenant_id, end.stream())).collect())
-}
-
-/// A hash from hexadecimal, in lower case as it is written; nothing where it is none.
-fn hash(text: &str) -> Option<Hash> {
-    let is_lower = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-    if text.len() != 64 || !text.bytes().all(is_lower) {
-        return None;
-    }
-    let mut hash = [0; 32];
-    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(hash)
 }

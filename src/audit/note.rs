@@ -67,19 +67,26 @@ impl Verifier {
     pub fn open<'n>(&self, note: &'n str) -> Option<&'n str> {
         let end = note.rfind("\n\n")? + 1;
         let (text, signatures) = (&note[..end], &note[end + 1..]);
-        let signed = signatures.strip_suffix('\n')?.split('\n').any(|line| self.signed(text, line));
+        let mut lines = signatures.strip_suffix('\n')?.split('\n').map(read_signature);
+        let signed = lines.try_fold(false, |signed, line| Some(signed | self.signed(text, &line?)))?;
         signed.then_some(text)
     }
 
-    fn signed(&self, text: &str, line: &str) -> bool {
-        let Some((name, signature)) = line.strip_prefix("\u{2014} ").and_then(|line| line.split_once(' ')) else {
-            return false;
-        };
-        let bytes = STANDARD.decode(signature).unwrap_or_default();
-        let Some((id, signature)) = bytes.split_first_chunk::<4>() else { return false };
+    fn signed(&self, text: &str, (name, id, signature): &Signature<'_>) -> bool {
         let key = UnparsedPublicKey::new(&ED25519, self.key);
-        name == self.name && *id == self.id() && key.verify(text.as_bytes(), signature).is_ok()
+        *name == self.name && *id == self.id() && key.verify(text.as_bytes(), signature).is_ok()
     }
+}
+
+/// A signature: whose, of which key, and itself.
+type Signature<'n> = (&'n str, [u8; 4], Vec<u8>);
+
+/// Reads a line of a note's signatures; nothing where it is none: such a note is refused, whoever else signed it.
+fn read_signature(line: &str) -> Option<Signature<'_>> {
+    let (name, signature) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
+    let bytes = STANDARD.decode(signature).ok()?;
+    let (id, signature) = bytes.split_first_chunk::<4>()?;
+    Some((name, *id, signature.to_vec()))
 }
 
 /// The verifier key of a signed note: `<name>+<id in hexadecimal>+<kind and key in base64>`.

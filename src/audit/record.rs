@@ -12,9 +12,13 @@ use crate::{
     error::{Error, Result},
     events::{
         chain::{self, Hash, hex},
+        cloud_event,
         store::Proven,
     },
 };
+
+/// What a record's data is: an event as ProtoJSON, and its proof.
+const SCHEMA: &str = "urn:roster:json:audit-record:1";
 
 /// What proves an event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -76,19 +80,15 @@ pub fn line(event: &Value, proof: &Proof) -> Result<Vec<u8>> {
 /// An event and its proof as a CloudEvent (CloudEvents 1.0, JSON format).
 fn cloud_event(event: &Value, proof: &Proof) -> Result<Value> {
     let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let source = match text("/organizationId") {
-        "" => format!("/tenants/{}", text("/tenantId")),
-        organization => format!("/tenants/{}/organizations/{organization}", text("/tenantId")),
-    };
     let mut line = json!({
         "specversion": "1.0",
         "id": text("/eventId"),
-        "source": source,
+        "source": cloud_event::source(text("/tenantId"), text("/organizationId")),
         "type": text("/type"),
         "time": text("/occurTime"),
-        "sequence": format!("{:0>19}", text("/sequence")),
+        "sequence": cloud_event::sequence(text("/sequence").parse().unwrap_or(0)),
         "datacontenttype": "application/json",
-        "dataschema": "urn:roster:proto:roster.v1.Event",
+        "dataschema": SCHEMA,
         "data": {"event": event, "proof": serde_json::to_value(proof).map_err(Error::internal)?},
     });
     // CloudEvents attributes are never empty.

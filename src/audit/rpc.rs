@@ -1,28 +1,87 @@
 //! AuditService.
 
-use std::{pin::Pin, str::FromStr as _};
+use std::pin::Pin;
 
 use tonic::{Request, Response, Status};
 
 use super::{
+    as_of::{self, When},
     checkpoint,
     export::{self, Export},
+    list::{self, Query},
 };
 use crate::{
-    context::Ctx,
-    db::Tx,
+    clock::Timestamp,
     error::{Error, Reason, Result},
-    events::{Stream, store},
+    events::{self, Record, Stream, read::Filter},
     fields::Fields,
     ids::{OrganizationId, TenantId},
-    proto::v1::{self as pb, audit_service_server::AuditService},
+    proto::v1::{
+        self as pb, audit_service_server::AuditService, read_state_as_of_request::AsOf, read_state_as_of_response::Item,
+    },
     service::Service,
 };
 
+/// A stream of answers.
+type Answers<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
+
 #[tonic::async_trait]
 impl AuditService for Service {
-    type ExportEventsStream =
-        Pin<Box<dyn tokio_stream::Stream<Item = Result<pb::ExportEventsResponse, Status>> + Send>>;
+    type ExportEventsStream = Answers<pb::ExportEventsResponse>;
+    type ReadStateAsOfStream = Answers<pb::ReadStateAsOfResponse>;
+
+    async fn list_audit_events(
+        &self,
+        request: Request<pb::ListAuditEventsRequest>,
+    ) -> Result<Response<pb::ListAuditEventsResponse>, Status> {
+        let (ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let since = fields.time("since_time", request.since_time.as_ref()).unwrap_or(Timestamp(i64::MIN));
+        let until = fields.time("until_time", request.until_time.as_ref()).unwrap_or(Timestamp(i64::MAX));
+        if until < since {
+            fields.wrong("until_time", "before since_time");
+        }
+        let pb::ListAuditEventsRequest { stream_id, types, subjects, actors, .. } = request;
+        let filter = Filter::read(&mut fields, &stream_id, types, subjects, actors);
+        let filters = format!("audit {} {filter:?} {since:?} {until:?}", ctx.tenant_id);
+        let page = fields.page(request.page_size, &request.page_token, filters)?;
+        fields.done()?;
+        let query = Query { filter, since, until };
+        let paged = self
+            .read(async move |tx| {
+                if let Some(stream) = query.filter.stream {
+                    events::ensure_stream(tx, &ctx, stream).await?;
+                }
+                list::newest(tx, ctx.tenant_id, &query, &page).await
+            })
+            .await?;
+        let decode = |record: Record| record.decode(&self.log.stream_epoch);
+        let events = paged.items.into_iter().map(decode).collect::<Result<_>>()?;
+        Ok(Response::new(pb::ListAuditEventsResponse { events, next_page_token: paged.next_page_token }))
+    }
+
+    async fn read_state_as_of(
+        &self,
+        request: Request<pb::ReadStateAsOfRequest>,
+    ) -> Result<Response<Self::ReadStateAsOfStream>, Status> {
+        let (ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let id: OrganizationId = fields.id("organization_id", &request.organization_id);
+        let when = read_when(&mut fields, request.as_of.as_ref());
+        fields.done()?;
+        let (as_of, states) = self
+            .read(async move |tx| {
+                events::ensure_stream(tx, &ctx, Stream::Organization(id)).await?;
+                let as_of = as_of::find(tx, ctx.tenant_id, id, when).await?;
+                let states = as_of::states(tx, ctx.tenant_id, id, &as_of).await?;
+                Ok::<_, Error>((as_of, states))
+            })
+            .await?;
+        let first = std::iter::once(Item::AsOf(as_of));
+        let items = first.chain(states.map(Item::State));
+        let answers = items.map(|item| Ok(pb::ReadStateAsOfResponse { item: Some(item) }));
+        Ok(Response::new(Box::pin(tokio_stream::iter(answers))))
+    }
 
     async fn get_checkpoint(
         &self,
@@ -35,7 +94,7 @@ impl AuditService for Service {
         let signer = self.signer.clone();
         let checkpoint = self
             .read(async move |tx| {
-                ensure_there(tx, &ctx, stream).await?;
+                events::ensure_stream(tx, &ctx, stream).await?;
                 checkpoint::now(&ctx, tx, stream, signer.as_deref().ok_or_else(no_key)?).await
             })
             .await?;
@@ -58,13 +117,13 @@ impl AuditService for Service {
         if up_to > 0 && up_to < after {
             fields.wrong("up_to_sequence", "before after_sequence");
         }
-        let format: Option<pb::ExportFormat> = fields.choice_optional("format", request.format);
+        let _: Option<pb::ExportFormat> = fields.choice_optional("format", request.format); // there is one so far
         fields.done()?;
         let signer = self.signer.clone().ok_or_else(no_key)?;
         let export = self
             .read(async move |tx| {
-                ensure_there(tx, &ctx, stream).await?;
-                Export::begin(tx, ctx.tenant_id, stream, after..up_to, format.unwrap_or_default()).await
+                events::ensure_stream(tx, &ctx, stream).await?;
+                Export::begin(tx, ctx.tenant_id, stream, after..up_to).await
             })
             .await?;
         Ok(Response::new(Box::pin(export::chunks(self.log.clone(), export, signer))))
@@ -75,22 +134,23 @@ fn no_key() -> Error {
     Error::new(Reason::NoAuditKey, "the service has no key to sign with: an operator sets audit_key_file")
 }
 
+/// Reads as of when a state is wanted.
+fn read_when(fields: &mut Fields, as_of: Option<&AsOf>) -> When {
+    match as_of {
+        None => When::Now,
+        Some(AsOf::Sequence(sequence)) => {
+            if *sequence < 0 {
+                fields.wrong("sequence", "negative");
+            }
+            When::Sequence(*sequence)
+        }
+        Some(AsOf::Time(time)) => fields.time("time", Some(time)).map_or(When::Now, When::Time),
+    }
+}
+
 fn read_stream(fields: &mut Fields, id: &str) -> Stream {
-    let organization = OrganizationId::from_str(id).map(Stream::Organization);
-    organization.or_else(|()| TenantId::from_str(id).map(Stream::Tenant)).unwrap_or_else(|()| {
+    id.parse().unwrap_or_else(|()| {
         fields.wrong("stream_id", if id.is_empty() { "required" } else { "not an id of the form org_… or tenant_…" });
         Stream::Tenant(TenantId::from_uuid(uuid::Uuid::nil()))
     })
-}
-
-/// A stream of somebody else is one that does not exist.
-async fn ensure_there(tx: &mut Tx, ctx: &Ctx, stream: Stream) -> Result<()> {
-    match stream {
-        Stream::Tenant(id) if id == ctx.tenant_id => Ok(()),
-        Stream::Tenant(_) => Err(Error::new(Reason::TenantNotFound, "no such tenant")),
-        Stream::Organization(id) => {
-            let found = store::organization_sequence(tx, ctx.tenant_id, id).await?;
-            found.map(drop).ok_or_else(|| Error::new(Reason::OrganizationNotFound, "no such organization"))
-        }
-    }
 }

@@ -56,9 +56,10 @@ impl fmt::Display for Fault {
 type Refusal = String;
 
 /// Proves an export. The outer error is one of reading.
-pub fn verify(from: impl BufRead, verifier: &Verifier) -> std::io::Result<Result<Proven, Fault>> {
+/// A checkpoint that somebody kept is held against it, where there is one: its note.
+pub fn verify(from: impl BufRead, verifier: &Verifier, kept: Option<&str>) -> std::io::Result<Result<Proven, Fault>> {
     let mut proof = Verification { lines: Lines { from, number: 0 }, digest: Sha256::new() };
-    proof.run(verifier)
+    proof.run(verifier, kept)
 }
 
 struct Verification<R> {
@@ -68,7 +69,7 @@ struct Verification<R> {
 }
 
 impl<R: BufRead> Verification<R> {
-    fn run(&mut self, verifier: &Verifier) -> std::io::Result<Result<Proven, Fault>> {
+    fn run(&mut self, verifier: &Verifier, kept: Option<&str>) -> std::io::Result<Result<Proven, Fault>> {
         let Some(line) = self.lines.next()? else { return Ok(Err(self.fault(None, "empty: not an export"))) };
         let mut at = match parse::<Header>(&line).and_then(Place::begin) {
             Ok(place) => place,
@@ -81,14 +82,14 @@ impl<R: BufRead> Verification<R> {
                 return Ok(Err(self.fault(Some(at.next), "missing: the export was cut off")));
             };
             if is_end(&line) {
-                let done = self.end(&line, &at, verifier);
+                let done = at.check_kept(kept, verifier).and_then(|()| self.end(&line, &at, verifier));
                 let done = match (done, self.lines.next()?) {
                     (Ok(_), Some(_)) => Err("something follows the end".to_owned()),
                     (done, _) => done,
                 };
                 return Ok(done.map_err(|what| self.fault(None, what)));
             }
-            if let Err(what) = at.follow(&line) {
+            if let Err(what) = at.follow(&line, verifier) {
                 return Ok(Err(self.fault(Some(at.next), what)));
             }
             self.digest.update(&line);
@@ -101,13 +102,15 @@ impl<R: BufRead> Verification<R> {
         if (end.events, end.through, end.hash.as_str()) != (count, at.next - 1, hex(&at.hash).as_str()) {
             return Err(format!("the end speaks of {} events up to sequence {}", end.events, end.through));
         }
-        let text = verifier.open(&end.note).ok_or_else(|| format!("not signed by the key of {}", verifier.name()))?;
+        let signed_once = end.note.matches("\n\u{2014} ").count() == 1;
+        let text = verifier.open(&end.note).filter(|_| signed_once);
+        let text = text.ok_or_else(|| format!("not signed by the key of {}", verifier.name()))?;
         if text != super::export::statement(verifier.name(), &at.header, &end) {
             return Err("what was signed is not what the export says".to_owned());
         }
         if end.digest != digest {
             return Err(
-                "every record is right, but not all is there that was signed: personal data was taken out".into()
+                "every record is right, and not all is as it was signed: the header was changed, or personal data taken out".into()
             );
         }
         let (stream, from, through) = (at.header.stream.clone(), at.header.from, end.through);
@@ -126,22 +129,24 @@ struct Place {
     next: i64,
     /// The chain so far.
     hash: Hash,
+    /// The chain before each record.
+    hashes: Vec<Hash>,
 }
 
 impl Place {
     fn begin(header: Header) -> Result<Self, Refusal> {
         let stream = header.stream().ok_or("neither a stream of an organization nor one of a tenant")?;
-        let hash = super::hash(&header.previous_hash).ok_or("previousHash is no hash")?;
+        let hash = chain::unhex(&header.previous_hash).ok_or("previousHash is no hash")?;
         match header.from {
             ..1 => return Err("it begins before the first event".to_owned()),
             1 if hash != chain::beginning(stream) => return Err("not the beginning of its stream's chain".to_owned()),
             _ => {}
         }
-        Ok(Self { next: header.from, hash, header })
+        Ok(Self { next: header.from, hash, hashes: Vec::new(), header })
     }
 
     /// Proves the next record.
-    fn follow(&mut self, line: &[u8]) -> Result<(), Refusal> {
+    fn follow(&mut self, line: &[u8], verifier: &Verifier) -> Result<(), Refusal> {
         let value: Value = serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}"))?;
         let event = value.pointer("/data/event").cloned().ok_or("not a record of an export: no data.event")?;
         let proof = value.pointer("/data/proof").cloned().ok_or("not a record of an export: no data.proof")?;
@@ -164,8 +169,53 @@ impl Place {
         if record::line(&event, &proof).ok().as_deref() != Some(line) {
             return Err(format!("event {} is not written as it was exported", text("eventId")));
         }
+        self.hashes.push(self.hash);
         (self.next, self.hash) = (self.next + 1, hash);
+        self.check_checkpoint(&event, verifier)
+    }
+
+    /// Holds a checkpoint that somebody kept against the export.
+    fn check_kept(&self, kept: Option<&str>, verifier: &Verifier) -> Result<(), Refusal> {
+        let Some(note) = kept else { return Ok(()) };
+        let text = verifier.open(note).ok_or_else(|| format!("the checkpoint is not signed by {}", verifier.name()))?;
+        let sequence = text.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(-1);
+        if self.hash_at(sequence).is_none() {
+            let (from, through) = (self.header.from, self.next - 1);
+            return Err(format!("the checkpoint is of sequence {sequence}; the export has {from} to {through}"));
+        }
+        self.check_signed(verifier.name(), text)
+    }
+
+    /// What was signed of the stream earlier on must be what the export has of it.
+    fn check_checkpoint(&self, event: &Value, verifier: &Verifier) -> Result<(), Refusal> {
+        let Some(note) = event.pointer("/checkpointSigned/checkpoint/note").and_then(Value::as_str) else {
+            return Ok(());
+        };
+        match verifier.open(note) {
+            Some(text) => self.check_signed(verifier.name(), text),
+            None => Ok(()), // of another key: of one before
+        }
+    }
+
+    /// Holds what was signed, of this stream up to a sequence, against the chain.
+    fn check_signed(&self, name: &str, text: &str) -> Result<(), Refusal> {
+        let mut lines = text.lines();
+        let (origin, sequence) = (lines.next().unwrap_or_default(), lines.next().and_then(|line| line.parse().ok()));
+        let sequence: i64 = sequence.ok_or("what was signed names no sequence")?;
+        if origin != format!("{name}/{}", self.header.stream) {
+            return Err(format!("what was signed is of {origin}"));
+        }
+        let Some(hash) = self.hash_at(sequence) else { return Ok(()) };
+        if text != super::export::checkpoint(name, &self.header.stream, sequence, &hex(hash), &[]) {
+            return Err(format!("up to sequence {sequence} it is not what was signed then"));
+        }
         Ok(())
+    }
+
+    /// The chain up to a sequence, where the export has it.
+    fn hash_at(&self, sequence: i64) -> Option<&Hash> {
+        let index = usize::try_from(sequence + 1 - self.header.from).ok()?;
+        if index == self.hashes.len() { Some(&self.hash) } else { self.hashes.get(index) }
     }
 }
 
@@ -179,9 +229,9 @@ fn leaf(mut event: Value, proof: &Proof) -> Result<Hash, Refusal> {
 /// Takes what is sealed out of an event, and compares it with its seal.
 fn open(event: &mut Value, seal: Option<&Seal>) -> Result<Option<Hash>, Refusal> {
     let Some(Seal { seal, open }) = seal else { return Ok(None) };
-    let seal = super::hash(seal).ok_or("a seal is no hash")?;
+    let seal = chain::unhex(seal).ok_or("a seal is no hash")?;
     if let Some(open) = open {
-        let salt = super::hash(&open.salt).ok_or("a salt is not 32 bytes")?;
+        let salt = chain::unhex(&open.salt).ok_or("a salt is not 32 bytes")?;
         let part = record::take(event, &open.fields).ok_or("a personal field is missing")?;
         if chain::commit(&salt, &part).map_err(|error| error.to_string())? != seal {
             return Err("its personal fields are not what was sealed".to_owned());

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use tonic::Request;
+use tonic::{Request, Streaming};
 
 use super::{Failure, connection::Connection};
 use crate::{
@@ -28,7 +28,8 @@ pub enum Verb {
     },
     /// Write a stream's events to a file, from a running service.
     Export(Export),
-    /// Prove an export, off-line: that nothing in it was changed, left out, put in or moved since it was signed.
+    /// Prove an export, off-line: that nothing in it was changed, left out, put in or moved since it was signed. Exit code
+    /// 0: proven; 1: not; 2: it could not be read.
     Verify(Verify),
 }
 
@@ -56,6 +57,9 @@ pub struct Verify {
     /// The public key of whoever signed, as `roster audit key` prints it.
     #[arg(long, value_name = "KEY")]
     key: String,
+    /// A checkpoint that was kept: a file with its note. The export must be what was signed then.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
     /// Print one JSON object in place of a sentence.
     #[arg(long)]
     json: bool,
@@ -97,13 +101,24 @@ async fn export(config: &Config, export: Export) -> Result<u8, Failure> {
         Ok(answer) => answer.into_inner(),
         Err(status) => return Ok(super::connection::report(&status)),
     };
-    let mut output: Box<dyn Write> = match export.output.as_os_str() == "-" {
-        true => Box::new(std::io::stdout().lock()),
-        false => {
-            let file = File::create_new(&export.output);
-            Box::new(BufWriter::new(file.map_err(|error| format!("{}: {error}", export.output.display()))?))
-        }
-    };
+    if export.output.as_os_str() == "-" {
+        return copy(&mut chunks, &mut std::io::stdout().lock()).await;
+    }
+    let (path, unfinished) = (&export.output, export.output.with_added_extension("part"));
+    if path.exists() {
+        return Err(format!("{} is there already: choose another name", path.display()).into());
+    }
+    let file = File::create(&unfinished).map_err(|error| format!("{}: {error}", unfinished.display()))?;
+    let code = copy(&mut chunks, &mut BufWriter::new(file)).await;
+    match code {
+        Ok(0) => std::fs::rename(&unfinished, path)?,
+        _ => std::fs::remove_file(&unfinished)?,
+    }
+    code
+}
+
+/// Writes the pieces as they come; answers the exit code.
+async fn copy(chunks: &mut Streaming<pb::ExportEventsResponse>, output: &mut impl Write) -> Result<u8, Failure> {
     loop {
         match chunks.message().await {
             Ok(Some(answer)) => output.write_all(&answer.chunk)?,
@@ -117,12 +132,20 @@ async fn export(config: &Config, export: Export) -> Result<u8, Failure> {
 
 /// Answers 0 where the export is proven, 1 where it is not, 2 where it cannot be read.
 fn verify(verify: &Verify) -> Result<u8, Failure> {
-    let verifier: Verifier = verify.key.parse().map_err(|why| format!("--key: {why}"))?;
+    let verifier: Verifier = match verify.key.parse() {
+        Ok(verifier) => verifier,
+        Err(why) => {
+            eprintln!("roster: nothing was verified: --key: {why}");
+            return Ok(2);
+        }
+    };
     let input: Result<Box<dyn BufRead>, std::io::Error> = match verify.file.as_os_str() == "-" {
         true => Ok(Box::new(std::io::stdin().lock())),
         false => File::open(&verify.file).map(|file| Box::new(BufReader::new(file)) as Box<dyn BufRead>),
     };
-    let proven = match input.and_then(|input| verify::verify(input, &verifier)) {
+    let kept = verify.checkpoint.as_ref().map(std::fs::read_to_string).transpose();
+    let kept = kept.map_err(|error| format!("--checkpoint: {error}"))?;
+    let proven = match input.and_then(|input| verify::verify(input, &verifier, kept.as_deref())) {
         Ok(proven) => proven,
         Err(error) => {
             eprintln!("roster: nothing was verified: {}: {error}", verify.file.display());

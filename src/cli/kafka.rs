@@ -8,7 +8,7 @@ use crate::{
     relay::{
         Feed,
         cluster::{self, Cluster, Found},
-        feed::Wanted,
+        feed::{self, Wanted},
         topic,
     },
 };
@@ -21,30 +21,40 @@ pub enum Verb {
         /// Say what would be done, and do nothing.
         #[arg(long)]
         dry_run: bool,
+        /// Also set how long records are kept: for good. Without it, that is only said: whoever set it may have a reason,
+        /// such as what was erased.
+        #[arg(long)]
+        retention: bool,
     },
 }
 
 pub async fn run(config: &Config, verb: Verb) -> Result<u8, Failure> {
-    let Verb::Apply { dry_run } = verb;
-    apply(config, dry_run).await.or_else(|error| {
+    let Verb::Apply { dry_run, retention } = verb;
+    apply(config, dry_run, retention).await.or_else(|error| {
         eprintln!("roster: not applied: {error}");
         Ok(2)
     })
 }
 
-async fn apply(config: &Config, dry_run: bool) -> Result<u8, Failure> {
+async fn apply(config: &Config, dry_run: bool, retention: bool) -> Result<u8, Failure> {
     let kafka = kafka_of(config)?;
     let cluster = cluster::look(&kafka).await?;
     let mut differs = false;
     for feed in Feed::configured(&kafka) {
         let wanted = feed.wanted(&kafka);
-        differs |= !apply_one(&kafka, &cluster, &wanted, dry_run).await?;
+        differs |= !apply_one(&kafka, &cluster, &wanted, dry_run, retention).await?;
     }
     Ok(u8::from(differs))
 }
 
 /// Makes or changes a topic; answers whether it is now as it has to be.
-async fn apply_one(kafka: &Kafka, cluster: &Cluster, wanted: &Wanted, dry_run: bool) -> Result<bool, Failure> {
+async fn apply_one(
+    kafka: &Kafka,
+    cluster: &Cluster,
+    wanted: &Wanted,
+    dry_run: bool,
+    retention: bool,
+) -> Result<bool, Failure> {
     let topic = &wanted.topic;
     let Some(found) = cluster.topics.get(topic) else {
         if dry_run {
@@ -58,11 +68,24 @@ async fn apply_one(kafka: &Kafka, cluster: &Cluster, wanted: &Wanted, dry_run: b
     if let Some(refused) = &found.refused {
         return Err(format!("{topic}: {refused}").into());
     }
-    let fixed = fixed_differences(found, wanted);
-    fixed.iter().for_each(|difference| println!("{topic}: {difference}"));
+    let mut fixed = fixed_differences(found, wanted);
     let settings = cluster::topic_settings(kafka, topic).await?;
     let settings = settings.ok_or("the brokers do not tell its settings: allow DescribeConfigs on the topic")?;
-    let changes = changes(&settings.values, wanted);
+    let replicas = found.replicas.to_string();
+    let is_kept = |(key, value): &&(&str, String)| match *key {
+        "retention.ms" | "retention.bytes" => retention,
+        // More than there are replicas, or as many, would stop the stream.
+        "min.insync.replicas" => value.len() <= replicas.len() && *value < replicas,
+        _ => true,
+    };
+    let (changes, kept): (Vec<_>, Vec<_>) =
+        changes(kafka, &settings.values, wanted).into_iter().partition(|change| is_kept(change));
+    for (key, value) in kept {
+        let now = settings.values.get(*key).map_or("unset", String::as_str);
+        let why = if *key == "min.insync.replicas" { "it has too few replicas" } else { "`--retention` does" };
+        fixed.push(format!("{key} is {now}, not {value}: not changed: {why}"));
+    }
+    fixed.iter().for_each(|difference| println!("{topic}: {difference}"));
     for (key, value) in &changes {
         let now = settings.values.get(*key).map_or("unset", String::as_str);
         println!("{topic}: {key} is {now}, {} {value}", if dry_run { "would be set to" } else { "set to" });
@@ -98,16 +121,20 @@ fn fixed_differences(found: &Found, wanted: &Wanted) -> Vec<String> {
 }
 
 /// What has to be set.
-fn changes<'w>(values: &BTreeMap<String, String>, wanted: &'w Wanted) -> Vec<&'w (&'static str, String)> {
-    wanted.settings.iter().filter(|(key, value)| !suffices(key, values.get(*key), value)).collect()
+fn changes<'w>(
+    kafka: &Kafka,
+    values: &BTreeMap<String, String>,
+    wanted: &'w Wanted,
+) -> Vec<&'w (&'static str, String)> {
+    wanted.settings.iter().filter(|(key, value)| !suffices(kafka, key, values.get(*key), value)).collect()
 }
 
 /// Whether a setting is what it has to be, or, of those with a least value, more.
-fn suffices(key: &str, now: Option<&String>, wanted: &str) -> bool {
-    let least = ["max.message.bytes", "delete.retention.ms"].contains(&key);
+fn suffices(kafka: &Kafka, key: &str, now: Option<&String>, wanted: &str) -> bool {
     let number = |text: &str| text.parse::<i64>().ok();
-    now.is_some_and(|now| match (least, number(now), number(wanted)) {
-        (true, Some(now), Some(wanted)) => now >= wanted,
+    now.is_some_and(|now| match (key, number(now), number(wanted)) {
+        ("max.message.bytes", Some(now), _) => feed::takes_every_record(kafka, now),
+        ("delete.retention.ms" | "min.insync.replicas", Some(now), Some(wanted)) => now >= wanted,
         _ => now == wanted,
     })
 }

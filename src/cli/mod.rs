@@ -19,6 +19,8 @@ mod verify;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{Config, Settings, with_file};
+#[cfg(feature = "kafka")]
+use crate::db::{Db, Location};
 
 /// Roster: organizations, members, roles, and the answer to "may this person do this here?".
 #[derive(Debug, Parser)]
@@ -116,6 +118,18 @@ fn refuse(faults: &[String]) -> u8 {
 
 /// What a command fails with: a sentence for people.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Opens the database that is there: nothing is made, and its schema is left as it is.
+#[cfg(feature = "kafka")]
+async fn open_database(config: &Config) -> Result<Db, Failure> {
+    match &config.location {
+        Location::Folder(folder) if !folder.is_dir() => {
+            let folder = folder.display();
+            Err(format!("there is no folder {folder}: set data_dir or database_url").into())
+        }
+        location => Ok(Db::open(location).await?),
+    }
+}
 
 /// The topics, where brokers are configured.
 #[cfg(feature = "kafka")]

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write as _};
 use prost::Message as _;
 use prost_reflect::DynamicMessage;
 
-use super::{Failure, kafka_of, verify};
+use super::{Failure, kafka_of, open_database};
 use crate::{
     config::{Config, Kafka},
     rebuild::{self, Difference, Fold},
@@ -57,11 +57,19 @@ async fn read(kafka: Kafka, feed: Feed) -> Result<Fold, Failure> {
 }
 
 async fn compare(config: &Config, fold: Fold) -> Result<u8, Failure> {
-    let db = verify::open(config).await?;
-    let Difference { compared, different } = rebuild::compare(&mut db.snapshot().await?, fold).await?;
+    let db = open_database(config).await?;
+    let Difference { compared, different, without_personal } =
+        rebuild::compare(&mut db.snapshot().await?, fold).await?;
     db.close().await;
     println!("{compared} compared, {} different", different.count);
     different.first.iter().for_each(|name| println!("  {name}"));
+    let unnamed = different.count - different.first.len() as u64;
+    if unnamed > 0 {
+        println!("  and {unnamed} more");
+    }
+    if without_personal {
+        println!("  personal fields were not compared: the topic leaves them out");
+    }
     Ok(u8::from(different.count > 0))
 }
 

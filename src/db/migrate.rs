@@ -2,7 +2,7 @@
 
 use sqlx::migrate::Migrator;
 
-use super::{Db, fault};
+use super::{Db, Tx, args, fault};
 use crate::error::{Error, Result};
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -16,6 +16,41 @@ impl Db {
             Self::Sqlite { writer, .. } => SQLITE.run(writer).await,
         }
         .map_err(migration_fault)
+    }
+}
+
+impl Db {
+    /// Makes the partitions of the log for this month and the next two, where the engine has partitions.
+    pub async fn make_months(&self) -> Result<()> {
+        if let Self::Postgres(_) = self {
+            self.write(async |tx| {
+                // Whoever reads the log for long must not stop everybody else behind this.
+                tx.execute("SET LOCAL lock_timeout = '100ms'", Vec::new()).await?;
+                tx.execute("SELECT log_make_months(2)", Vec::new()).await
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Tx {
+    /// Lets this transaction wait for locks as long as it takes.
+    pub async fn wait_for_locks(&mut self) -> Result<()> {
+        if self.is_postgres() {
+            self.execute("SET LOCAL lock_timeout = 0", Vec::new()).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is a table of this name.
+    pub async fn has_table(&mut self, name: &str) -> Result<bool> {
+        let sql = match self.is_postgres() {
+            true => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass($1)",
+            false => "SELECT COUNT(*) FROM sqlite_master WHERE name = $1",
+        };
+        let (count,): (i64,) = self.fetch_one(sql, args![name]).await?;
+        Ok(count > 0)
     }
 }
 

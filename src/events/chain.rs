@@ -109,6 +109,24 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// From hexadecimal, in lower case as it is written; nothing where it is no hash.
+pub fn unhex(text: &str) -> Option<Hash> {
+    let is_lower = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+    if text.len() != 64 || !text.bytes().all(is_lower) {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+/// A hash as it is stored.
+pub fn read(bytes: &[u8]) -> Result<Hash> {
+    bytes.try_into().map_err(|_| Error::internal("a stored hash is none"))
+}
+
 #[cfg(test)]
 mod tests {
     use prost::Message as _;

@@ -2,11 +2,14 @@
 
 use uuid::Uuid;
 
-use super::{Stream, chain::Hash};
+use super::{
+    Stream,
+    chain::{self, Hash},
+};
 use crate::{
     clock::Timestamp,
     db::{FromRow, Tx, args},
-    error::{Error, Result},
+    error::Result,
     ids::TenantId,
 };
 
@@ -34,17 +37,13 @@ impl End {
 
     /// The chain up to and with the last sequence.
     pub fn hash(&self) -> Result<Hash> {
-        hash(&self.hash)
+        chain::read(&self.hash)
     }
 
     /// The chain before the first event that is still there.
     pub fn beginning(&self) -> Result<Hash> {
-        self.dropped_hash.as_deref().map_or_else(|| Ok(super::chain::beginning(self.stream())), hash)
+        self.dropped_hash.as_deref().map_or_else(|| Ok(chain::beginning(self.stream())), chain::read)
     }
-}
-
-fn hash(bytes: &[u8]) -> Result<Hash> {
-    bytes.try_into().map_err(|_| Error::internal("the end of a chain is no hash"))
 }
 
 /// The end of a stream's chain; nothing where none of its events is chained yet.
@@ -60,7 +59,21 @@ pub async fn at(tx: &mut Tx, tenant: TenantId, stream: Stream, sequence: i64) ->
         "SELECT hash FROM events_positions p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at
         WHERE e.tenant_id = $1 AND e.stream_id = $2 AND e.sequence = $3";
     let row: Option<(Vec<u8>,)> = tx.fetch_optional(sql, args![tenant, Some(stream.uuid()), sequence]).await?;
-    row.map(|(bytes,)| hash(&bytes)).transpose()
+    row.map(|(bytes,)| chain::read(&bytes)).transpose()
+}
+
+/// Whether there is a chain of this stream: for whoever operates the service.
+pub async fn is_there(tx: &mut Tx, stream: Stream) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM log_chains WHERE stream_id = $1";
+    let (count,): (i64,) = tx.fetch_one(sql, args![Some(stream.uuid())]).await?;
+    Ok(count > 0)
+}
+
+/// The chain's hash at a position; nothing where there is none.
+pub async fn at_position(tx: &mut Tx, position: i64) -> Result<Option<Hash>> {
+    let sql = "SELECT hash FROM events_positions WHERE position = $1";
+    let row: Option<(Vec<u8>,)> = tx.fetch_optional(sql, args![position]).await?;
+    row.map(|(bytes,)| chain::read(&bytes)).transpose()
 }
 
 /// Streams in which something happened before this time that no checkpoint covers.
@@ -70,8 +83,9 @@ pub async fn unsigned(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<Vec<
     tx.fetch_all(sql, args![before, limit]).await
 }
 
-/// Notes that a checkpoint covers everything of a stream up to it.
-pub async fn signed(tx: &mut Tx, stream: Stream, sequence: i64) -> Result<()> {
-    let sql = "UPDATE log_chains SET signed_sequence = $2, unsigned_since = NULL WHERE stream_id = $1";
-    tx.execute(sql, args![Some(stream.uuid()), sequence]).await.map(drop)
+/// Notes a checkpoint: the sequence of its own event, and since when something is not covered by it, if anything is.
+pub async fn signed(tx: &mut Tx, stream: Stream, sequence: i64, unsigned_since: Option<Timestamp>) -> Result<()> {
+    let sql = "UPDATE log_chains SET signed_sequence = $2, unsigned_since = $3 WHERE stream_id = $1";
+    let since = unsigned_since.map(|time| time.0);
+    tx.execute(sql, args![Some(stream.uuid()), sequence, since]).await.map(drop)
 }

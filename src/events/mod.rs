@@ -5,10 +5,11 @@
 
 pub mod chain;
 pub mod chains;
+pub mod cloud_event;
 mod data;
 mod ledger;
 mod personal;
-mod read;
+pub mod read;
 mod recent;
 mod revision;
 mod row;
@@ -197,6 +198,18 @@ pub async fn put_back(
     let personal = row.personal(&parts, &sealed);
     store::insert(tx, vec![row.main(parts, &sealed)]).await?;
     store::insert_personal(tx, Vec::from_iter(personal)).await
+}
+
+/// Fails where there is no such stream: one of another tenant is one that does not exist.
+pub async fn ensure_stream(tx: &mut Tx, ctx: &Ctx, stream: Stream) -> Result<()> {
+    match stream {
+        Stream::Tenant(id) if id == ctx.tenant_id => Ok(()),
+        Stream::Tenant(_) => Err(Error::new(Reason::TenantNotFound, "no such tenant")),
+        Stream::Organization(id) => {
+            let found = store::organization_sequence(tx, ctx.tenant_id, id).await?;
+            found.map(drop).ok_or_else(|| Error::new(Reason::OrganizationNotFound, "no such organization"))
+        }
+    }
 }
 
 /// Empties the personal data of a user in all events, for good.

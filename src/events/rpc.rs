@@ -5,7 +5,7 @@ use std::pin::Pin;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Revision, Stream,
+    Revision,
     read::{
         self, Filter, Place, Start,
         store::{Found, Room},
@@ -52,7 +52,7 @@ impl EventService for Service {
         let epoch = self.log.stream_epoch.clone();
         let paged = self
             .read(async move |tx| {
-                ensure_stream(tx, &ctx, &filter).await?;
+                ensure_filtered(tx, &ctx, &filter).await?;
                 list(tx, &ctx, &filter, start, &page, &epoch).await
             })
             .await?;
@@ -84,7 +84,7 @@ impl EventService for Service {
         let (tenant_id, start) = (ctx.tenant_id, start?);
         let (filter, place) = self
             .read(async move |tx| {
-                ensure_stream(tx, &ctx, &filter).await?;
+                ensure_filtered(tx, &ctx, &filter).await?;
                 let place = read::place(tx, ctx.tenant_id, &filter, start).await?;
                 Ok::<(Filter, Place), Error>((filter.clone(), place))
             })
@@ -159,16 +159,11 @@ fn only_one(fields: &mut Fields, starts: &[(&str, bool)]) {
     }
 }
 
-/// A stream of somebody else is one that does not exist.
-async fn ensure_stream(tx: &mut Tx, ctx: &Ctx, filter: &Filter) -> Result<()> {
+/// A filter's stream must be one that there is.
+async fn ensure_filtered(tx: &mut Tx, ctx: &Ctx, filter: &Filter) -> Result<()> {
     match filter.stream {
         None => Ok(()),
-        Some(Stream::Tenant(id)) if id == ctx.tenant_id => Ok(()),
-        Some(Stream::Tenant(_)) => Err(Error::new(Reason::TenantNotFound, "no such tenant")),
-        Some(Stream::Organization(id)) => {
-            let found = store::organization_sequence(tx, ctx.tenant_id, id).await?;
-            found.map(drop).ok_or_else(|| Error::new(Reason::OrganizationNotFound, "no such organization"))
-        }
+        Some(stream) => super::ensure_stream(tx, ctx, stream).await,
     }
 }
 
@@ -197,7 +192,7 @@ async fn list(
         None => {
             let after = match after {
                 Some(after) => {
-                    read::ensure_there(tx, after).await?;
+                    read::ensure_kept(tx, after).await?;
                     after
                 }
                 None => read::place(tx, ctx.tenant_id, filter, start).await?.position.unwrap_or(0),

@@ -102,10 +102,4 @@ mod tests {
             assert_eq!(key.parse::<Subject>(), Err(()), "{key}");
         }
     }
-
-    #[test]
-    fn the_kind_of_a_thing_is_the_field_that_holds_it() {
-        assert!(KINDS.contains(&kind(&pb::TeamMember::default().into())));
-        assert_eq!(kind(&pb::ApiKey::default().into()), "api_key");
-    }
 }

@@ -3,7 +3,10 @@
 use prost::Message as _;
 use uuid::Uuid;
 
-use super::{Stream, chain::Hash};
+use super::{
+    Stream,
+    chain::{self, Hash},
+};
 use crate::{
     db::{FromRow, Tx, Value, args},
     error::{Error, Reason, Result},
@@ -180,7 +183,7 @@ pub struct Proven {
 impl Proven {
     /// The chain up to and with it.
     pub fn hash(&self) -> Result<Hash> {
-        self.hash.as_slice().try_into().map_err(|_| Error::internal("a chain's hash is none"))
+        chain::read(&self.hash)
     }
 }
 

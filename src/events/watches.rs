@@ -23,7 +23,7 @@ pub struct Limits {
     pub watches_per_caller_max: usize,
 }
 
-/// What the operator need not decide.
+/// As the settings are by default.
 impl Default for Limits {
     fn default() -> Self {
         Self { page_time: Duration::from_secs(30), watches_max: 5_000, watches_per_caller_max: 1_000 }

@@ -11,6 +11,8 @@ pub struct Difference {
     pub compared: u64,
     /// What is not the same in both.
     pub different: Finding,
+    /// Whether personal fields were left out of the comparison, for the topic leaves them out.
+    pub without_personal: bool,
 }
 
 /// How many faults of a kind are named.

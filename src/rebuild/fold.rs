@@ -123,6 +123,7 @@ impl Fold {
                 self.difference.different.add(format_args!("{}: only in the topic", describe(&subject)));
             }
         }
+        self.difference.without_personal = self.omits_personal;
         self.difference
     }
 

@@ -32,7 +32,7 @@ impl Content {
         Self { feed, codec, stream_epoch, omits_personal: kafka.omits_personal, partitions }
     }
 
-    /// The records of one row, in order: at least one.
+    /// The records of one row, in order: of states it may be none.
     pub async fn messages(&self, db: &Db, record: Record) -> Result<Vec<Message>> {
         match self.feed {
             Feed::Events => Ok(vec![self.event(record)?]),

@@ -18,6 +18,8 @@ const PROTOBUF_BYTES_MAX: u32 = 1_048_588;
 const JSON_BYTES_MAX: u32 = 8_388_608;
 /// For how long a tombstone stays, in milliseconds: whoever reads from the beginning has a week.
 const TOMBSTONES_MS: &str = "604800000";
+/// For how long a state stays that another one has taken the place of, in milliseconds: what is erased goes within a day.
+const COMPACTED_MS: &str = "86400000";
 
 /// What a topic carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,15 +93,17 @@ impl Feed {
                 ("retention.ms", "-1".to_owned()),
                 ("retention.bytes", "-1".to_owned()),
             ],
-            Self::State => {
-                vec![("cleanup.policy", "compact".to_owned()), ("delete.retention.ms", TOMBSTONES_MS.to_owned())]
-            }
+            Self::State => vec![
+                ("cleanup.policy", "compact".to_owned()),
+                ("delete.retention.ms", TOMBSTONES_MS.to_owned()),
+                ("max.compaction.lag.ms", COMPACTED_MS.to_owned()),
+            ],
         };
         settings.push(("max.message.bytes", bytes_max(kafka).to_string()));
         settings.push(("compression.type", "producer".to_owned()));
         settings.push(("unclean.leader.election.enable", "false".to_owned()));
         if kafka.replication_factor >= 3 {
-            // One broker may be away, and what is acknowledged is on two.
+            // One broker may be away, and what is acknowledged is on all others.
             settings.push(("min.insync.replicas", (kafka.replication_factor - 1).to_string()));
         }
         Wanted {
@@ -117,4 +121,14 @@ pub fn bytes_max(kafka: &Kafka) -> u32 {
         Format::Protobuf => PROTOBUF_BYTES_MAX,
         Format::Json => JSON_BYTES_MAX,
     }
+}
+
+/// Whether a topic that takes records of so many bytes takes every one. What brokers take by themselves suffices for
+/// protobuf: an event weighs 900,000 bytes at most, and headers and key come on top.
+pub fn takes_every_record(kafka: &Kafka, bytes: i64) -> bool {
+    let needed = match kafka.encoding.format {
+        Format::Protobuf => 1_000_000,
+        Format::Json => i64::from(JSON_BYTES_MAX),
+    };
+    bytes >= needed
 }

@@ -3,12 +3,18 @@
 //! Acknowledgements come in any order, from the producer's own threads. Positions have no gaps, so the contiguous mark
 //! is the position before the lowest one that is still missing.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::error::Error;
+
+/// An offset for each partition.
+pub type Offsets = BTreeMap<i32, i64>;
 
 /// The window of one producer's life.
 #[derive(Debug, Clone)]
@@ -28,6 +34,8 @@ struct Window {
     beyond: BTreeSet<i64>,
     /// Up to where it is committed too, where that is needed.
     committed: Option<i64>,
+    /// The last offset of each partition that a broker has answered.
+    offsets: Offsets,
     failure: Option<String>,
 }
 
@@ -43,13 +51,37 @@ impl Window {
 impl InFlight {
     /// Nothing in flight after this position.
     pub fn after(mark: i64) -> Self {
-        let window = Window { mark, beyond: BTreeSet::new(), committed: None, failure: None };
+        Self::in_topic(mark, Offsets::new())
+    }
+
+    /// Nothing in flight after this position, in a topic that has these offsets.
+    pub fn in_topic(mark: i64, offsets: Offsets) -> Self {
+        let window = Window { mark, beyond: BTreeSet::new(), committed: None, offsets, failure: None };
         Self(Arc::new(Shared { window: Mutex::new(window), failed: Notify::new() }))
     }
 
     /// What is acknowledged counts only when it is committed: up to here.
     pub fn committed(&self, position: i64) {
         self.0.window.lock().committed = Some(position);
+    }
+
+    /// A broker has put a record there. Offsets rise for as long as a topic is the same one: where they do not, it is
+    /// looked at again before anything else is published.
+    pub fn delivered(&self, partition: i32, offset: i64) {
+        let mut window = self.0.window.lock();
+        let last = window.offsets.entry(partition).or_insert(offset);
+        if offset < *last {
+            let failure = format!("partition {partition} goes on at offset {offset}, behind {last}");
+            window.failure.get_or_insert(failure);
+            self.0.failed.notify_one();
+        } else {
+            *last = offset;
+        }
+    }
+
+    /// The last offset of each partition that a broker has answered.
+    pub fn offsets(&self) -> Offsets {
+        self.0.window.lock().offsets.clone()
     }
 
     /// The broker has this event.
@@ -100,6 +132,16 @@ mod tests {
         assert_eq!(window.acknowledged(), 10);
         window.acknowledge(11);
         assert_eq!(window.acknowledged(), 13);
+    }
+
+    #[tokio::test]
+    async fn offsets_that_go_back_end_the_producer() {
+        let window = InFlight::in_topic(10, [(0, 45)].into());
+        window.delivered(0, 46);
+        window.delivered(1, 0);
+        window.delivered(0, 3);
+        assert!(window.failed().await.to_string().contains("partition 0"));
+        assert_eq!(window.offsets(), [(0, 46), (1, 0)].into());
     }
 
     #[test]

@@ -26,7 +26,8 @@ use std::time::Duration;
 use content::Content;
 pub use cursor::acknowledged;
 pub use feed::Feed;
-use in_flight::InFlight;
+use in_flight::{InFlight, Offsets};
+use parking_lot::Mutex;
 use producer::Producer;
 pub use producer::{check_settings, librdkafka_settings};
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,8 @@ const REBUILD: (Duration, Duration) = (Duration::from_millis(200), Duration::fro
 pub struct Relay {
     kafka: Kafka,
     feed: Feed,
+    /// How far each partition of the topic was, when a broker last answered.
+    seen: Mutex<Offsets>,
 }
 
 impl Relay {
@@ -62,7 +65,7 @@ impl Relay {
 
     /// A relay to one topic.
     pub fn new(kafka: Kafka, feed: Feed) -> Self {
-        Self { kafka, feed }
+        Self { kafka, feed, seen: Mutex::default() }
     }
 
     /// Publishes until stopped or no longer the leader. A failure costs a new producer, never an event.
@@ -95,11 +98,12 @@ impl Relay {
             sink = self.sink() => sink?,
             () = stop.cancelled() => return Ok(false),
         };
+        let sink = self.same(sink);
         let Some(mark) = cursor::open(db, &sink, epoch).await? else {
             stop.cancel(); // somebody else leads
             return Ok(false);
         };
-        let in_flight = InFlight::after(mark);
+        let in_flight = InFlight::in_topic(mark, sink.last.clone());
         let producer = tokio::select! {
             producer = self.producer(&sink, &in_flight) => producer?,
             () = stop.cancelled() => return Ok(false),
@@ -122,6 +126,7 @@ impl Relay {
         if ended.is_ok() && !producer.is_transactional {
             producer.flush().await;
         }
+        self.seen.lock().extend(in_flight.offsets());
         let reached = in_flight.acknowledged();
         if reached > mark && !cursor::save(db, &sink.name, epoch, reached).await? {
             stop.cancel();
@@ -132,6 +137,18 @@ impl Relay {
             return Ok(false);
         }
         ended.map(|()| reached > mark)
+    }
+
+    /// A topic that lacks what brokers had acknowledged is another one of its name: it gets everything, as a blank one.
+    fn same(&self, sink: Sink) -> Sink {
+        let mut seen = self.seen.lock();
+        let lacks = |(partition, offset): (&i32, &i64)| sink.last.get(partition).is_none_or(|last| last < offset);
+        if !seen.iter().any(lacks) {
+            return sink;
+        }
+        seen.clear();
+        tracing::warn!(sink = sink.name, "the topic is another one than before: everything is published again");
+        Sink { blank: true, ..sink }
     }
 
     /// The topic, which is made where it is missing.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::{
     ClientConfig, ClientContext,
     error::{KafkaError, RDKafkaErrorCode},
-    message::DeliveryResult,
+    message::{DeliveryResult, Message as _},
     producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
 };
 use tokio_util::sync::CancellationToken;
@@ -86,8 +86,12 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, of: Box<Of>) {
         match result {
-            Ok(_) if of.last => self.0.acknowledge(of.position),
-            Ok(_) => {}
+            Ok(message) => {
+                self.0.delivered(message.partition(), message.offset());
+                if of.last {
+                    self.0.acknowledge(of.position);
+                }
+            }
             Err((error, _)) => self.0.fail(of.position, &error.to_string()),
         }
     }

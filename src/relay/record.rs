@@ -3,7 +3,10 @@
 use rdkafka::message::{Header, OwnedHeaders};
 
 use super::encoding::Codec;
-use crate::proto::v1::{self as pb, EventActorKind};
+use crate::{
+    events::cloud_event,
+    proto::v1::{self as pb, EventActorKind},
+};
 
 /// A record on its way.
 #[derive(Debug)]
@@ -28,12 +31,9 @@ pub fn key(event: &pb::Event) -> &str {
 pub fn headers(event: &pb::Event, codec: &Codec, (id, subject): (&str, &str), omits_personal: bool) -> OwnedHeaders {
     let actor = event.actor.as_ref();
     let time = event.occur_time.as_ref().map(ToString::to_string).unwrap_or_default();
-    let sequence = format!("{:019}", event.sequence);
+    let sequence = cloud_event::sequence(event.sequence);
     let position = event.position.to_string();
-    let source = match event.organization_id.as_str() {
-        "" => format!("/tenants/{}", event.tenant_id),
-        organization => format!("/tenants/{}/organizations/{organization}", event.tenant_id),
-    };
+    let source = cloud_event::source(&event.tenant_id, &event.organization_id);
     let schema_version = event.schema_version.to_string();
     let data_schema = codec.data_schema();
     let pairs = [

@@ -33,9 +33,12 @@ impl Sending<'_> {
         loop {
             let last = self.stop.is_cancelled(); // before reading: what is there when it stops, is sent
             numbered.borrow_and_update();
-            let records = store::after_position_everywhere(&mut self.db.snapshot().await?, after, BATCH_MAX).await?;
+            let mut tx = self.db.snapshot().await?;
+            let records = store::after_position_everywhere(&mut tx, after, BATCH_MAX).await?;
+            let dropped = store::dropped_position(&mut tx).await?;
+            drop(tx);
             let full = i64::try_from(records.len()).is_ok_and(|count| count == BATCH_MAX);
-            self.skip_dropped(after, &records);
+            self.skip_dropped(after, &records, dropped)?;
             let reached = records.last().and_then(|record| record.position).unwrap_or(after);
             if reached > after && !self.hand_over(records, reached).await? {
                 return Ok(());
@@ -54,13 +57,25 @@ impl Sending<'_> {
         }
     }
 
-    /// Positions have no gaps: where one is missing, retention has dropped it.
-    fn skip_dropped(&self, after: i64, records: &[Record]) {
-        let first = records.first().and_then(|record| record.position).unwrap_or(0);
-        if first > after + 1 {
-            tracing::warn!(after, first, "the log no longer has what is between: the topic will not have it");
-            self.in_flight.skip(after, first);
+    /// Positions have no gaps: where one is missing, retention has dropped it. Any other gap is a fault of the log, which no
+    /// topic is to repeat.
+    fn skip_dropped(&self, after: i64, records: &[Record], dropped: i64) -> Result<()> {
+        let mut before = after;
+        for position in records.iter().filter_map(|record| record.position) {
+            if position > before + 1 {
+                if position - 1 > dropped {
+                    return Err(Error::internal(format!(
+                        "the log lacks the positions {} to {}",
+                        before + 1,
+                        position - 1
+                    )));
+                }
+                tracing::warn!(after = before, before = position, "retention has dropped what the topic will not have");
+                self.in_flight.skip(before, position);
+            }
+            before = position;
         }
+        Ok(())
     }
 
     /// Hands over a batch, in one transaction where those are used; false where it was stopped.

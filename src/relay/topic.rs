@@ -10,6 +10,7 @@ use rdkafka::{
 
 use super::{
     feed::{Feed, Wanted},
+    in_flight::Offsets,
     producer::librdkafka_settings,
 };
 use crate::{
@@ -29,6 +30,8 @@ pub struct Sink {
     pub blank: bool,
     /// How many partitions it has.
     pub partitions: i32,
+    /// The last offset of each; -1 where there is none.
+    pub last: Offsets,
 }
 
 /// Makes a topic where it is missing.
@@ -72,16 +75,17 @@ pub async fn look(kafka: &Kafka, topic: &str) -> Result<Sink> {
 }
 
 fn sink<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Sink> {
-    let mut blank = true;
+    let mut last = Offsets::new();
     let partitions = partitions(client, topic)?;
     for partition in &partitions {
         let (_, end) = client.fetch_watermarks(topic, *partition, ASK_TIMEOUT).map_err(Error::internal)?;
-        blank &= end == 0;
+        last.insert(*partition, end - 1);
     }
     // The brokers have answered by now: those that send no id have none.
     let cluster = client.fetch_cluster_id(ASK_TIMEOUT).unwrap_or_default();
     let partitions = i32::try_from(partitions.len()).map_err(Error::internal)?;
-    Ok(Sink { name: format!("{cluster}/{topic}"), blank, partitions })
+    let blank = last.values().all(|offset| *offset < 0);
+    Ok(Sink { name: format!("{cluster}/{topic}"), blank, partitions, last })
 }
 
 /// The partitions of a topic. Fails where there is no such topic: it is never taken for an empty one.

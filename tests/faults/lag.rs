@@ -26,6 +26,8 @@ const WRITES_PER_SECOND: (u32, u32) = (500, 100);
 const ORGANIZATIONS: usize = 20;
 /// The bar.
 const P99_MAX: Duration = Duration::from_millis(250);
+/// What holds on any machine: beyond it the relay stands still.
+const P99_LOOSE_MAX: Duration = Duration::from_secs(10);
 /// How many connections there are.
 const CALLERS: usize = 8;
 
@@ -95,6 +97,7 @@ async fn an_event_is_in_the_topic_soon_after_its_change() {
     let more = json!({"writes_per_second": rate.round(), "p50_ms": p50.round(), "p99_ms": p99.round(),
         "max_ms": max.round(), "release_build": is_release()});
     verdict.report("lag", begin, more);
+    assert!(p99 <= P99_LOOSE_MAX.as_secs_f64() * 1e3, "p99 {p99} ms: not even loosely");
     // A bar of time is one for a build that was made to be fast, on a machine with nothing else to do.
     if is_release() {
         assert!(p99 <= P99_MAX.as_secs_f64() * 1e3, "p99 {p99} ms");

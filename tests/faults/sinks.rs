@@ -1,8 +1,10 @@
 //! Another cluster, or a topic made anew, under the same name: it gets everything from the beginning.
 
+use std::time::{Duration, Instant};
+
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions},
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
 };
 use serde_json::json;
@@ -51,6 +53,42 @@ async fn a_topic_made_anew_and_another_cluster_get_everything() {
     // Back at the first one, it goes on where it was: what the other one got meanwhile comes here too.
     publish(&database, &brokers, &topic, &mut key).await;
     tokio::task::spawn_blocking(move || drop(other)).await.unwrap();
+}
+
+/// Makes a topic as it was before, with nothing in it: brokers take a while to have forgotten the one of its name.
+async fn make_topic(brokers: &str, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+    let begin = Instant::now();
+    let wanted = NewTopic::new(topic, 12, TopicReplication::Fixed(1));
+    while admin.create_topics([&wanted], &AdminOptions::new()).await.unwrap() != [Ok(topic.to_owned())] {
+        assert!(begin.elapsed() < Duration::from_secs(30), "the topic cannot be made");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_made_anew_under_a_running_service_gets_everything() {
+    let _alone = crate::alone().await;
+    let (database, brokers, topic) = (Database::fresh(Engine::Sqlite).await, kafka(), topic());
+    let arguments = database.arguments();
+    let mut service = Process::start(free_port(), &with_kafka(&database, &brokers, &topic));
+    let caller = Caller::connect(&service.address, service.first_key.clone()).await;
+    let proven = {
+        let (brokers, topic) = (brokers.clone(), topic.clone());
+        move || assert_stream_proven(&arguments, &brokers, &topic)
+    };
+    tokio::task::spawn_blocking(proven.clone()).await.unwrap();
+    delete_topic(&brokers, &topic).await;
+    make_topic(&brokers, &topic).await;
+    // Of the tenant's own stream, in whose partition there was something before.
+    caller.call("UserService/CreateUser", json!({"email": "ada@example.com"})).await;
+    tokio::task::spawn_blocking(move || {
+        proven();
+        assert_eq!(service.terminate(), Some(0));
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

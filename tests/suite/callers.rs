@@ -238,7 +238,13 @@ in_a_house! {
         }
         let tenant = acme.root().call("TenantService/GetTenant", json!({})).await;
         let stream = json!({"streamId": tenant["tenant"]["tenantId"]});
-        for method in ["EventService/ListEvents", "EventService/WatchEvents"] {
+        for method in [
+            "EventService/ListEvents",
+            "EventService/WatchEvents",
+            "AuditService/ListAuditEvents",
+            "AuditService/ExportEvents",
+            "AuditService/GetCheckpoint",
+        ] {
             let method = dynamic::find(&dynamic::contract().unwrap(), method).unwrap();
             let status = attempt(&acme.owner.caller, &method, stream.clone()).await.unwrap_err();
             assert_lacks(&status, "events:read", "the tenant's own stream");
@@ -466,6 +472,25 @@ in_a_house! {
         acme.root().call("MembershipService/RemoveMember", which).await;
         assert_eq!(change(&ctx).await, Err("ORGANIZATION_NOT_FOUND"));
         db.close().await;
+    }
+
+    async fn an_administrator_audits_their_own_organization_and_no_other(house) {
+        let acme = Acme::build(house).await;
+        let (manager, own) = (&acme.manager.caller, json!({"streamId": acme.id}));
+        let listed = manager.call("AuditService/ListAuditEvents", own.clone()).await;
+        let events = listed["events"].as_array().unwrap();
+        assert!(!events.is_empty() && events.iter().all(|event| event["organizationId"] == acme.id.as_str()));
+        assert_eq!(manager.call("AuditService/GetCheckpoint", own.clone()).await["checkpoint"]["streamId"], acme.id.as_str());
+        let of_organization = json!({"organizationId": acme.id});
+        for (method, request) in [("AuditService/ExportEvents", own), ("AuditService/ReadStateAsOf", of_organization)] {
+            let mut answers = manager.stream(method, request).await.unwrap();
+            assert!(answers.message().await.unwrap().is_some(), "{method}");
+        }
+        let other = acme.root().call("OrganizationService/CreateOrganization", json!({"slug": "no-business-of-acme"})).await;
+        let other = json!({"streamId": other["organization"]["organizationId"]});
+        for method in ["AuditService/ListAuditEvents", "AuditService/GetCheckpoint", "AuditService/ExportEvents"] {
+            manager.refused(method, other.clone(), "ORGANIZATION_NOT_FOUND").await;
+        }
     }
 
     async fn a_user_watches_for_as_long_as_they_may(house) {

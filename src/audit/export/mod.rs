@@ -18,7 +18,7 @@ use crate::{
         chain::{self, Hash},
         chains, store,
     },
-    ids::{OrganizationId, TenantId},
+    ids::TenantId,
     proto::v1 as pb,
 };
 
@@ -41,13 +41,7 @@ pub struct Export {
 
 impl Export {
     /// Looks where an export begins and ends: after a sequence, up to one, or to the end where that is 0.
-    pub async fn begin(
-        tx: &mut Tx,
-        tenant_id: TenantId,
-        stream: Stream,
-        sequences: Range<i64>,
-        _format: pb::ExportFormat,
-    ) -> Result<Self> {
+    pub async fn begin(tx: &mut Tx, tenant_id: TenantId, stream: Stream, sequences: Range<i64>) -> Result<Self> {
         let Range { start: after, end: up_to } = sequences;
         let end = chains::end(tx, tenant_id, stream).await?;
         let (last, dropped) = end.as_ref().map_or((0, 0), |end| (end.sequence, end.dropped_sequence));
@@ -62,10 +56,22 @@ impl Export {
                 return Err(Error::range_dropped("after_sequence", dropped).with("first_sequence", dropped + 1));
             }
             Some(end) if after == dropped => end.beginning()?,
-            Some(_) => chains::at(tx, tenant_id, stream, after).await?.ok_or_else(gone)?,
+            Some(_) => chains::at(tx, tenant_id, stream, after)
+                .await?
+                .ok_or_else(|| Error::internal(format!("the log lacks the event {after} of {stream}")))?,
             None => chain::beginning(stream),
         };
         Ok(Self { tenant_id, stream, after, up_to: if up_to == 0 { last } else { up_to }, hash })
+    }
+}
+
+/// Sequences have no gaps. Where one is missing that retention has not dropped, somebody was at the database: that is no
+/// export.
+fn ensure_whole(stream: Stream, after: i64, page: &[store::Proven]) -> Result<()> {
+    let found = page.iter().map(|event| event.sequence).chain(page.is_empty().then_some(i64::MAX));
+    match (after + 1..).zip(found).find(|(wanted, found)| wanted != found) {
+        None => Ok(()),
+        Some((wanted, _)) => Err(Error::internal(format!("the log lacks the event {wanted} of {stream}"))),
     }
 }
 
@@ -88,10 +94,12 @@ pub fn chunks(
             }
             let mut tx = log.db.snapshot().await?;
             let page = store::proven(&mut tx, tenant_id, stream.uuid(), after, up_to, PAGE).await?;
+            let dropped = store::dropped_sequence(&mut tx, tenant_id, stream).await?;
             drop(tx);
-            if page.first().is_none_or(|first| first.sequence != after + 1) {
+            if dropped > after {
                 Err(gone())?;
             }
+            ensure_whole(stream, after, &page)?;
             for event in page {
                 after = event.sequence;
                 chunk.extend(writer.record(&event)?);
@@ -126,9 +134,9 @@ pub struct Header {
 impl Header {
     /// Which stream it is of; nothing where there is no such.
     pub fn stream(&self) -> Option<Stream> {
-        let tenant: TenantId = self.tenant.parse().ok()?;
-        let organization = self.stream.parse::<OrganizationId>().ok().map(Stream::Organization);
-        organization.or_else(|| Some(Stream::Tenant(tenant)).filter(|_| self.stream == self.tenant))
+        let stream: Stream = self.stream.parse().ok()?;
+        let is_of_tenant = !matches!(stream, Stream::Tenant(_)) || self.stream == self.tenant;
+        Some(stream).filter(|_| is_of_tenant && self.tenant.parse::<TenantId>().is_ok())
     }
 }
 
@@ -166,6 +174,6 @@ pub fn statement(name: &str, header: &Header, end: &End) -> String {
 
 /// A hash in base64, from hexadecimal; what is no hash is left as it is.
 fn base64(hash: &str) -> String {
-    let bytes: Option<Hash> = super::hash(hash);
+    let bytes: Option<Hash> = chain::unhex(hash);
     bytes.map_or_else(|| hash.to_owned(), |bytes| STANDARD.encode(bytes))
 }

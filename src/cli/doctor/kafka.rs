@@ -122,8 +122,7 @@ fn durability(topic: &str, found: &Found, settings: &Settings, report: &mut Repo
 fn size(kafka: &Kafka, topic: &str, settings: &Settings, report: &mut Report) {
     let needed = i64::from(feed::bytes_max(kafka));
     let bytes = number(settings, "max.message.bytes").unwrap_or(needed);
-    // An event weighs 900,000 bytes at most; headers and key come on top.
-    if bytes < needed.min(1_000_000) || (needed > 1_048_588 && bytes < needed) {
+    if !feed::takes_every_record(kafka, bytes) {
         let what = format!("{topic}: max.message.bytes is {bytes}, and a record may weigh {needed}");
         report.error("kafka.max_message_bytes", what, STUCK, "raise it: `roster kafka apply` does");
     }

@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use crate::{
-    cli::{Failure, verify},
+    cli::{Failure, open_database},
     config::Config,
     db::{Db, Tx},
     error::{Error, Result},
@@ -32,7 +32,7 @@ Watch streams: begin again at position 0.";
 
 /// Begins another epoch.
 pub async fn run(config: &Config, new_epoch: NewEpoch) -> Result<u8, Failure> {
-    let db = verify::open(config).await?;
+    let db = open_database(config).await?;
     let done = if new_epoch.yes { begin(&db).await } else { describe(&db).await };
     db.close().await;
     Ok(done?)

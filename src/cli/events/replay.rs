@@ -3,10 +3,11 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Failure, kafka_of, verify},
+    cli::{Failure, kafka_of, open_database},
     clock::Timestamp,
     config::{Config, Kafka, is_topic},
-    events::Stream,
+    db::Db,
+    events::{Stream, chains, store},
     relay::replay::{self, Range},
     shutdown,
 };
@@ -49,7 +50,8 @@ pub async fn run(config: &Config, replay: Replay) -> Result<u8, Failure> {
     };
     let stop = CancellationToken::new();
     shutdown::on_signal(stop.clone())?;
-    let db = verify::open(config).await?;
+    let db = open_database(config).await?;
+    ensure_there(&db, &range).await?;
     let count = replay::run(&db, &kafka, range, &stop, |count| eprintln!("{count} events sent")).await?;
     db.close().await;
     println!("{count} events replayed into {}", kafka.topic);
@@ -57,6 +59,23 @@ pub async fn run(config: &Config, replay: Replay) -> Result<u8, Failure> {
         eprintln!("roster: stopped before the end of the range");
     }
     Ok(u8::from(stop.is_cancelled()))
+}
+
+/// Fails where the log has not what is asked for.
+async fn ensure_there(db: &Db, range: &Range) -> Result<(), Failure> {
+    let mut tx = db.snapshot().await?;
+    let (head, _) = store::head(&mut tx).await?;
+    for (flag, position) in [("--after-position", range.after), ("--up-to-position", range.up_to)] {
+        if position > head && position != i64::MAX {
+            return Err(format!("{flag} {position}: the log ends at {head}").into());
+        }
+    }
+    match range.stream {
+        Some(stream) if !chains::is_there(&mut tx, stream).await? => {
+            Err(format!("--stream {stream}: the log has no such stream").into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Where to, unless that is a topic that is published to.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    cli::{Failure, verify},
+    cli::{Failure, open_database},
     clock::Clock,
     config::Config,
     events::store,
@@ -50,7 +50,7 @@ struct Sink {
 
 /// Tells how far everything is.
 pub async fn run(config: &Config, status: Status) -> Result<u8, Failure> {
-    let db = verify::open(config).await?;
+    let db = open_database(config).await?;
     let mut tx = db.snapshot().await?;
     let (head, stream_epoch) = store::head(&mut tx).await?;
     let unnumbered = store::unnumbered(&mut tx).await?;

@@ -11,10 +11,9 @@ mod trace;
 use report::Report;
 use trace::Trace;
 
-use super::{Failure, kafka_of};
+use super::{Failure, kafka_of, open_database};
 use crate::{
     config::{Config, Kafka},
-    db::{Db, Location},
     events::store,
     relay::{self, Feed},
 };
@@ -59,7 +58,7 @@ async fn examine(config: &Config, verify: &Verify) -> Result<Report, Failure> {
         trace.trust();
         report.take_trace(trace);
     } else {
-        let db = open(config).await?;
+        let db = open_database(config).await.map_err(|error| format!("{error}; or use --topic-only"))?;
         relay::reach::brokers(&kafka).await?;
         let sink = relay::topic::look(&kafka, &kafka.topic).await?;
         let mark = relay::acknowledged(&mut db.snapshot().await?, &sink.name).await?;
@@ -70,17 +69,6 @@ async fn examine(config: &Config, verify: &Verify) -> Result<Report, Failure> {
     }
     report.judge();
     Ok(report)
-}
-
-/// Opens the database that is there: nothing is made, and its schema is left as it is.
-pub async fn open(config: &Config) -> Result<Db, Failure> {
-    match &config.location {
-        Location::Folder(folder) if !folder.is_dir() => {
-            let folder = folder.display();
-            Err(format!("there is no folder {folder}: set data_dir or database_url, or use --topic-only").into())
-        }
-        location => Ok(Db::open(location).await?),
-    }
 }
 
 /// Reads the topic, on a thread that may block: what it has of this log, or of a later one.

@@ -101,8 +101,11 @@ impl fmt::Display for Report {
             _ => line(f, "pending", "not compared with the database")?,
         }
         match &self.state {
-            Some(Difference { compared, different }) => {
+            Some(Difference { compared, different, without_personal }) => {
                 line(f, "state", format_args!("{compared} compared, {} different", different.count))?;
+                if *without_personal {
+                    line(f, "", "personal fields were not compared: the topic leaves them out")?;
+                }
                 names(f, different)?;
             }
             None => line(f, "state", "not compared")?,

@@ -68,8 +68,7 @@ impl Filter {
         for (index, actor) in actors.iter().enumerate() {
             fields.within(format_args!("actors[{index}]"), |fields| check_actor(fields, actor));
         }
-        let organization = OrganizationId::from_str(stream_id).map(Stream::Organization);
-        let stream = organization.or_else(|()| TenantId::from_str(stream_id).map(Stream::Tenant)).ok();
+        let stream: Option<Stream> = stream_id.parse().ok();
         if stream.is_none() && !stream_id.is_empty() {
             fields.wrong("stream_id", "not an id of the form org_… or tenant_…");
         }

@@ -74,7 +74,7 @@ pub async fn place(tx: &mut Tx, tenant: TenantId, filter: &Filter, start: Start)
             if position > head {
                 return Err(Error::invalid_field("after_position", format!("the log ends at {head}")));
             }
-            ensure_there(tx, position).await?;
+            ensure_kept(tx, position).await?;
             Ok(Place { position: Some(position), seen: Vec::new() })
         }
         Start::Sequence(sequence) => {
@@ -137,7 +137,7 @@ async fn behind(tx: &mut Tx, tenant: TenantId, head: i64, seen: Vec<(Uuid, i64)>
 }
 
 /// Fails where retention has dropped what comes behind a position.
-pub async fn ensure_there(tx: &mut Tx, position: i64) -> Result<()> {
+pub async fn ensure_kept(tx: &mut Tx, position: i64) -> Result<()> {
     let dropped = log::dropped_position(tx).await?;
     if position >= dropped {
         return Ok(());

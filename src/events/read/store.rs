@@ -137,6 +137,56 @@ pub async fn by_sequence(
     Ok(Found::of(tx.fetch_all(sql, values).await?, room))
 }
 
+/// Events of one tenant that occurred in `[since, until)`, by position, the last first: those in `(after, up_to]`.
+pub async fn by_position_back(
+    tx: &mut Tx,
+    tenant: TenantId,
+    filter: &Filter,
+    (after, up_to): (i64, i64),
+    (since, until): (Timestamp, Timestamp),
+    room: Room,
+) -> Result<Found> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        ", p.found FROM (
+            SELECT f.position, f.row_id, f.occurred_at, COUNT(*) OVER () AS found,
+                SUM(f.weight) OVER (ORDER BY f.position DESC) - f.weight AS bytes_before
+            FROM (
+                SELECT p.position, p.row_id, p.occurred_at, ",
+        weight!(),
+        " AS weight
+                FROM events_positions p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at",
+        with_personal!(),
+        " WHERE p.tenant_id = $1 AND p.position > $2 AND p.position <= $3 AND ($9 IS NULL OR p.stream_id = $9)
+            AND p.occurred_at >= $10 AND p.occurred_at < $11",
+        let_through!(),
+        " ORDER BY p.position DESC LIMIT $4) AS f
+        ) AS p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at",
+        with_personal!(),
+        " WHERE p.bytes_before < $5 ORDER BY p.position DESC"
+    );
+    let mut values = args![tenant, after, up_to, room.events + 1, room.bytes];
+    values.extend(args![filter.types(), filter.subjects(), filter.actors(), filter.stream.map(Stream::uuid)]);
+    values.extend(args![since, until]);
+    Ok(Found::of(tx.fetch_all(sql, values).await?, room))
+}
+
+/// When the event of a sequence that is there occurred; for 0, before every event.
+pub async fn occurred_at(tx: &mut Tx, tenant: TenantId, stream: Stream, sequence: i64) -> Result<Timestamp> {
+    let sql = "SELECT occurred_at FROM events WHERE tenant_id = $1 AND stream_id = $2 AND sequence = $3";
+    let row: Option<(Timestamp,)> = tx.fetch_optional(sql, args![tenant, Some(stream.uuid()), sequence]).await?;
+    Ok(row.map_or(Timestamp(i64::MIN), |(time,)| time))
+}
+
+/// The last sequence of a stream whose event had occurred by this time; 0 where none had.
+pub async fn sequence_at(tx: &mut Tx, tenant: TenantId, stream: Stream, time: Timestamp) -> Result<i64> {
+    let sql = "SELECT COALESCE(MAX(sequence), 0) FROM events
+        WHERE tenant_id = $1 AND stream_id = $2 AND occurred_at <= $3";
+    let (sequence,) = tx.fetch_one(sql, args![tenant, Some(stream.uuid()), time]).await?;
+    Ok(sequence)
+}
+
 /// The position of an event of a stream; none where it has none yet, or is not there.
 pub(super) async fn position_of(tx: &mut Tx, tenant: TenantId, stream: Uuid, sequence: i64) -> Result<Option<i64>> {
     let sql = "SELECT p.position

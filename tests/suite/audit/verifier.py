@@ -85,24 +85,54 @@ def cloud_event(event, data):
         "time": event["occurTime"],
         "sequence": event["sequence"].rjust(19, "0"),
         "datacontenttype": "application/json",
-        "dataschema": "urn:roster:proto:roster.v1.Event",
+        "dataschema": "urn:roster:json:audit-record:1",
         "data": data,
     }
     subject = event.get("subject", {}).get("id")
     return attributes | ({"subject": subject} if subject else {})
 
 
+def unbase64(text):
+    data = base64.b64decode(text, validate=True)
+    must(base64.b64encode(data).decode() == text)
+    return data
+
+
 def signed_text(note, name, kind_and_key):
+    """The text of a note, if this key signed it and no line of its signatures is malformed; otherwise nothing."""
     text, _, signatures = note.rpartition("\n\n")
-    must(signatures.endswith("\n"))
-    key_id = sha256(name.encode() + b"\n" + kind_and_key)[:4]
+    if not signatures.endswith("\n"):
+        return None
+    key_id, signed = sha256(name.encode() + b"\n" + kind_and_key)[:4], False
     for signature in signatures[:-1].split("\n"):
-        dash, signer, encoded = signature.split(" ")
-        data = base64.b64decode(encoded, validate=True)
-        if (dash, signer, data[:4]) == ("\u2014", name, key_id):
-            Ed25519PublicKey.from_public_bytes(kind_and_key[1:]).verify(data[4:], (text + "\n").encode())
-            return text + "\n"
-    raise Bad
+        try:
+            dash, signer, encoded = signature.split(" ")
+            data = unbase64(encoded)
+            must(dash == "\u2014" and len(data) >= 4)
+            if (signer, data[:4]) == (name, key_id):
+                Ed25519PublicKey.from_public_bytes(kind_and_key[1:]).verify(data[4:], (text + "\n").encode())
+                signed = True
+        except InvalidSignature:
+            pass
+        except (Bad, ValueError):
+            return None
+    return text + "\n" if signed else None
+
+
+def b64(hexed):
+    return base64.b64encode(bytes.fromhex(hexed)).decode()
+
+
+def check_checkpoint(event, name, key, head, hashes):
+    """What was signed of the stream earlier on is what the export has of it."""
+    note = event.get("checkpointSigned", {}).get("checkpoint", {}).get("note", "")
+    text = signed_text(note, name, key)
+    if text is None:
+        return
+    origin, sequence, _ = text.split("\n", 2)
+    must(origin == f"{name}/{head['stream']}")
+    if int(sequence) in hashes:
+        must(text == f"{origin}\n{sequence}\n{b64(hashes[int(sequence)])}\n")
 
 
 def prove(lines, at, key):
@@ -113,7 +143,7 @@ def prove(lines, at, key):
     begin, hashed = head["from"], unhex(head["previousHash"])
     must(type(begin) is int and begin >= 1 and head["stream"].startswith(("org_", "tenant_")))
     must(begin > 1 or hashed == sha256(b"roster.v1 chain\n" + head["stream"].encode()))
-    sequence = begin
+    sequence, hashes, signer = begin, {begin - 1: hashed.hex()}, unbase64(encoded)
     for at[0] in range(2, len(lines) + 1):
         line = lines[at[0] - 1]
         value = parse(line)
@@ -128,6 +158,8 @@ def prove(lines, at, key):
         must(value == cloud_event(event, data))
         hashed = sha256(hashed + leaf(json.loads(json.dumps(event)), proof.get("personal", {})))
         must(proof["hash"] == hashed.hex())
+        hashes[sequence] = hashed.hex()
+        check_checkpoint(event, name, signer, head, hashes)
         sequence += 1
         digest.update(line)
     else:
@@ -136,10 +168,9 @@ def prove(lines, at, key):
     must(set(value) == {"rosterAuditExportEnd", "events", "through", "hash", "digest", "note"})
     must((value["events"], value["through"], value["hash"]) == (sequence - begin, sequence - 1, hashed.hex()))
     must(value["digest"] == digest.hexdigest())
-    b64 = lambda hexed: base64.b64encode(bytes.fromhex(hexed)).decode()
     text = f"{name}/{head['stream']}\n{sequence - 1}\n{b64(value['hash'])}\n"
     text += f"from {begin} {b64(head['previousHash'])}\nexport {b64(value['digest'])}\n"
-    must(signed_text(value["note"], name, base64.b64decode(encoded)) == text)
+    must(signed_text(value["note"], name, signer) == text and value["note"].count("\n\u2014 ") == 1)
     at[0] += 1
     must(at[0] > len(lines))
 

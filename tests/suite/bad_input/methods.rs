@@ -42,6 +42,8 @@ pub const METHODS: &[Method] = &[
     ("EventService/ListEvents", &[], r#"{"streamId": "$org"}"#),
     ("EventService/GetEvent", &["event_id"], r#"{"eventId": "$event"}"#),
     ("EventService/WatchEvents", &[], r#"{"streamId": "$org"}"#),
+    ("AuditService/ListAuditEvents", &[], r#"{"streamId": "$org"}"#),
+    ("AuditService/ReadStateAsOf", &["organization_id"], r#"{"organizationId": "$org"}"#),
     ("AuditService/GetCheckpoint", &["stream_id"], r#"{"streamId": "$org"}"#),
     ("AuditService/ExportEvents", &["stream_id"], r#"{"streamId": "$org"}"#),
     (
