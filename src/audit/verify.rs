@@ -83,11 +83,14 @@ impl<R: BufRead> Verification<R> {
             };
             if is_end(&line) {
                 let done = at.check_kept(kept, verifier).and_then(|()| self.end(&line, &at, verifier));
-                let done = match (done, self.lines.next()?) {
-                    (Ok(_), Some(_)) => Err("something follows the end".to_owned()),
-                    (done, _) => done,
+                let proven = match done {
+                    Ok(proven) => proven,
+                    Err(what) => return Ok(Err(self.fault(None, what))),
                 };
-                return Ok(done.map_err(|what| self.fault(None, what)));
+                return Ok(match self.lines.next()? {
+                    None => Ok(proven),
+                    Some(_) => Err(self.fault(None, "something follows the end")),
+                });
             }
             if let Err(what) = at.follow(&line, verifier) {
                 return Ok(Err(self.fault(Some(at.next), what)));

@@ -1,6 +1,9 @@
 //! Another cluster, or a topic made anew, under the same name: it gets everything from the beginning.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     ClientConfig,
@@ -13,7 +16,7 @@ use crate::{
     history::{assert_stream_proven, topic, with_kafka},
     support::{
         Caller, Database, Engine,
-        process::{Broker, Process, free_port, kafka},
+        process::{Broker, Process, ROSTER, free_port, kafka},
     },
 };
 
@@ -74,21 +77,40 @@ async fn a_topic_made_anew_under_a_running_service_gets_everything() {
     let arguments = database.arguments();
     let mut service = Process::start(free_port(), &with_kafka(&database, &brokers, &topic));
     let caller = Caller::connect(&service.address, service.first_key.clone()).await;
-    let proven = {
-        let (brokers, topic) = (brokers.clone(), topic.clone());
-        move || assert_stream_proven(&arguments, &brokers, &topic)
-    };
-    tokio::task::spawn_blocking(proven.clone()).await.unwrap();
+    let looked_at = (arguments.clone(), brokers.clone(), topic.clone());
+    tokio::task::spawn_blocking(move || assert_stream_proven(&looked_at.0, &looked_at.1, &looked_at.2)).await.unwrap();
     delete_topic(&brokers, &topic).await;
     make_topic(&brokers, &topic).await;
     // Of the tenant's own stream, in whose partition there was something before.
     caller.call("UserService/CreateUser", json!({"email": "ada@example.com"})).await;
     tokio::task::spawn_blocking(move || {
-        proven();
+        assert_complete(&arguments, &brokers, &topic);
         assert_eq!(service.terminate(), Some(0));
     })
     .await
     .unwrap();
+}
+
+/// The topic has everything, and the state can be rebuilt from it. What was published before it was known to be another one
+/// comes first.
+fn assert_complete(arguments: &[String], brokers: &str, topic: &str) {
+    let begin = Instant::now();
+    loop {
+        let verify = Command::new(ROSTER)
+            .args(["verify", "--json", "--kafka-brokers", brokers, "--kafka-topic", topic])
+            .args(arguments)
+            .output()
+            .expect("runs");
+        let report: serde_json::Value = serde_json::from_slice(&verify.stdout).unwrap_or_default();
+        let count = |name: &str| report[name]["count"].as_u64();
+        let state = report["state"]["different"]["count"].as_u64();
+        if (count("lost"), count("phantom"), report["pending"].as_u64(), state) == (Some(0), Some(0), Some(0), Some(0))
+        {
+            return;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "{report}");
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

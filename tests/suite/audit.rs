@@ -129,34 +129,6 @@ on_both_engines! {
         assert_eq!(before[..before.len() - 1], after[..before.len() - 1]);
     }
 
-    async fn a_checkpoint_says_how_far_a_stream_has_come_and_is_published_once_a_day(server) {
-        let (id, _) = organization(&server, "acme").await;
-        let last = chained(&server.root, &id).await;
-        let answer = server.root.call("AuditService/GetCheckpoint", json!({"streamId": id})).await;
-        let checkpoint = &answer["checkpoint"];
-        assert_eq!(checkpoint["sequence"], last.to_string());
-        let verifier: Verifier = text(&checkpoint["verifierKey"]).parse().unwrap();
-        let note = text(&checkpoint["note"]);
-        let signed = verifier.open(&note).unwrap();
-        assert!(signed.starts_with(&format!("roster/{id}\n{last}\n")), "{signed}");
-
-        server.clock.advance(DAY - Duration::from_mins(1));
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(server.root.events(&id).await.len(), last, "too early");
-        server.clock.advance(Duration::from_mins(2));
-        let published = published(&server.root, &id, last + 1).await;
-        assert_eq!(published["sequence"], last.to_string());
-        assert_eq!(published["hash"], checkpoint["hash"]);
-        assert!(verifier.open(&text(&published["note"])).is_some());
-
-        server.clock.advance(3 * DAY);
-        server.root.call("OrganizationService/SuspendOrganization", json!({"organizationId": id})).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(server.root.events(&id).await.len(), last + 2, "nothing but a checkpoint had happened");
-        server.clock.advance(DAY + Duration::from_mins(1));
-        assert_eq!(self::published(&server.root, &id, last + 3).await["sequence"], (last + 2).to_string());
-    }
-
     async fn a_checkpoint_that_was_kept_is_held_against_an_export(server) {
         let (id, _) = organization(&server, "acme").await;
         let checkpoint = server.root.call("AuditService/GetCheckpoint", json!({"streamId": id})).await["checkpoint"].clone();
@@ -212,6 +184,47 @@ on_both_engines! {
         refused(json!({"streamId": id, "afterSequence": "3", "upToSequence": "2"}), "up_to_sequence").await;
         refused(json!({"streamId": id, "format": 99}), "format").await;
     }
+}
+
+/// Checkpoints, on a server that publishes them once a day.
+async fn checkpoints(engine: Engine) {
+    let server = TestServer::with(engine, |config| config.audit.checkpoint_after = DAY).await;
+    let (id, _) = organization(&server, "acme").await;
+    let last = chained(&server.root, &id).await;
+    let answer = server.root.call("AuditService/GetCheckpoint", json!({"streamId": id})).await;
+    let checkpoint = &answer["checkpoint"];
+    assert_eq!(checkpoint["sequence"], last.to_string());
+    let verifier: Verifier = text(&checkpoint["verifierKey"]).parse().unwrap();
+    let note = text(&checkpoint["note"]);
+    let signed = verifier.open(&note).unwrap();
+    assert!(signed.starts_with(&format!("roster/{id}\n{last}\n")), "{signed}");
+
+    server.clock.advance(DAY - Duration::from_mins(1));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.root.events(&id).await.len(), last, "too early");
+    server.clock.advance(Duration::from_mins(2));
+    let published = published(&server.root, &id, last + 1).await;
+    assert_eq!(published["sequence"], last.to_string());
+    assert_eq!(published["hash"], checkpoint["hash"]);
+    assert!(verifier.open(&text(&published["note"])).is_some());
+
+    server.clock.advance(3 * DAY);
+    server.root.call("OrganizationService/SuspendOrganization", json!({"organizationId": id})).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.root.events(&id).await.len(), last + 2, "nothing but a checkpoint had happened");
+    server.clock.advance(DAY + Duration::from_mins(1));
+    assert_eq!(self::published(&server.root, &id, last + 3).await["sequence"], (last + 2).to_string());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_says_how_far_a_stream_has_come_and_is_published_once_a_day_on_sqlite() {
+    checkpoints(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_says_how_far_a_stream_has_come_and_is_published_once_a_day_on_postgres() {
+    checkpoints(Engine::Postgres).await;
 }
 
 /// The checkpoint that a stream's event of this sequence has, when it is there.

@@ -193,7 +193,7 @@ pub fn config(database: &Database) -> Config {
                 make: true,
                 name: "roster".to_owned(),
             }),
-            checkpoint_after: DAY,
+            checkpoint_after: DAY * 10_000, // a test that wants some says so
         },
         watches: roster::events::Limits::default(),
         log: "warn".to_owned(),

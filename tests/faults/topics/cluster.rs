@@ -86,7 +86,11 @@ async fn topics_are_made_held_against_what_they_have_to_be_and_mended() {
     for key in ["cleanup.policy is compact,delete", "retention.ms is 1000", "max.message.bytes is 1000"] {
         assert!(told.code == 1 && told.out.contains(key), "{key}: {told:?}");
     }
-    assert_eq!(apply(&settings, false).code, 0);
+    // For how long records are kept, somebody may have set for a reason.
+    let told = apply(&settings, false);
+    assert!(told.code == 1 && told.out.contains("retention.ms is 1000, not -1: not changed"), "{told:?}");
+    assert!(found(&settings).contains(&"retention".to_owned()));
+    assert_eq!(roster(&["kafka", "apply", "--retention"], &settings).code, 0);
     assert_eq!(found(&settings), alone, "mended");
     set_kept(&events).await;
 
