@@ -32,7 +32,7 @@ impl KeyFile {
         let path = self.path.display();
         if self.make && !self.path.exists() {
             make(&self.path).map_err(|error| format!("{path}: no key can be made: {error}"))?;
-            tracing::warn!(%path, "a new key was made: what was signed before, if anything was, needs the one of then");
+            tracing::info!(%path, "a new key was made: what was signed before, if anything was, needs the one of then");
         }
         let text = fs::read_to_string(&self.path)
             .map_err(|error| format!("audit_key_file: {path}: {error}: `roster audit key --make` makes one"))?;

@@ -112,9 +112,9 @@ impl<R: BufRead> Verification<R> {
             return Err("what was signed is not what the export says".to_owned());
         }
         if end.digest != digest {
-            return Err(
-                "every record is right, and not all is as it was signed: the header was changed, or personal data taken out".into()
-            );
+            let what =
+                "every record is right, and not all is as it was signed: the header was changed, or personal data";
+            return Err(format!("{what} was taken out"));
         }
         let (stream, from, through) = (at.header.stream.clone(), at.header.from, end.through);
         Ok(Proven { stream, from, through, signed_by: verifier.name().to_owned() })
@@ -172,9 +172,10 @@ impl Place {
         if record::line(&event, &proof).ok().as_deref() != Some(line) {
             return Err(format!("event {} is not written as it was exported", text("eventId")));
         }
+        self.check_checkpoint(&event, verifier)?;
         self.hashes.push(self.hash);
         (self.next, self.hash) = (self.next + 1, hash);
-        self.check_checkpoint(&event, verifier)
+        Ok(())
     }
 
     /// Holds a checkpoint that somebody kept against the export.

@@ -140,7 +140,7 @@ on_both_engines! {
         assert!(held(&text(&checkpoint["note"])).is_ok());
 
         // What the same key signed of another past, of another stream, and of what the export has not.
-        let key = KeyFile { path: server.database.mail_folder().join("audit-key.pem"), make: false, name: "roster".into() };
+        let key = KeyFile { path: server.database.mail_folder().with_file_name("audit-key.pem"), make: false, name: "roster".into() };
         let signer = key.read().unwrap();
         let sequence = text(&checkpoint["sequence"]).parse().unwrap();
         let sign = |stream: &str, sequence: i64, hash: &str| {

@@ -189,7 +189,7 @@ pub fn config(database: &Database) -> Config {
         mail: Mail::into_folder(database.mail_folder()),
         audit: roster::audit::Settings {
             key: Some(KeyFile {
-                path: database.mail_folder().join("audit-key.pem"),
+                path: database.mail_folder().with_file_name("audit-key.pem"),
                 make: true,
                 name: "roster".to_owned(),
             }),

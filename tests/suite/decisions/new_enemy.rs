@@ -95,7 +95,7 @@ impl House {
         let Database::Postgres { url } = &self.first.database else { panic!("only PostgreSQL has replicas") };
         let mut connection = PgConnection::connect(url).await.unwrap();
         sqlx::query("BEGIN").execute(&mut connection).await.unwrap();
-        sqlx::query("LOCK TABLE events_positions IN SHARE MODE").execute(&mut connection).await.unwrap();
+        sqlx::query("LOCK TABLE log_chains IN SHARE MODE").execute(&mut connection).await.unwrap();
         connection
     }
 }
