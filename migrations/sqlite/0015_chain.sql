@@ -78,7 +78,8 @@ CREATE INDEX events_personal_by_actor ON events_personal (tenant_id, actor_id) W
 
 -- The end of each stream's chain, and what retention has dropped of the stream: everything up to a sequence, and the chain
 -- as it was there. (Only PostgreSQL drops.)
--- signed_sequence: the event of the stream's last checkpoint. unsigned_since: when the first event after that happened.
+-- signed_sequence: up to here the last checkpoint covers the stream, or is it. unsigned_since: when the first event after that
+-- happened.
 CREATE TABLE log_chains (
     stream_id BLOB PRIMARY KEY,
     tenant_id BLOB NOT NULL,

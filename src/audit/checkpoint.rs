@@ -37,8 +37,10 @@ pub async fn publish(ctx: &Ctx, tx: &mut Tx, stream: Stream, signer: &Signer) ->
     };
     events::append(ctx, tx, vec![change]).await?;
     let reached = tx.ledger.heads().find(|(head, _)| *head == stream).map_or(0, |(_, sequence)| sequence);
-    let uncovered = (reached > end.sequence + 1).then_some(ctx.now);
-    chains::signed(tx, stream, reached, uncovered).await
+    match reached == end.sequence + 1 {
+        true => chains::signed(tx, stream, reached, None).await,
+        false => chains::signed(tx, stream, end.sequence, Some(ctx.now)).await, // what came in between is not covered
+    }
 }
 
 fn sign(stream: Stream, sequence: i64, hash: &Hash, signer: &Signer, now: Timestamp) -> pb::Checkpoint {

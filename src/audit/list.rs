@@ -41,11 +41,11 @@ pub async fn newest(tx: &mut Tx, tenant_id: TenantId, query: &Query, page: &Page
     let room = Room { events: page.limit() - 1, bytes: PAGE_BYTES_MAX };
     let bottom = log::dropped_position(tx).await?;
     let mut up_to = match page.after::<i64>()? {
-        Some(before) => before - 1,
+        Some(before) => before.saturating_sub(1),
         None => log::head(tx).await?.0,
     };
     for _ in 0..RANGES_MAX {
-        let after = bottom.max(up_to - RANGE);
+        let after = bottom.max(up_to.saturating_sub(RANGE));
         let range = (after, up_to);
         let times = (query.since, query.until);
         let found = store::by_position_back(tx, tenant_id, &query.filter, range, times, room).await?;

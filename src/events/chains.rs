@@ -25,7 +25,7 @@ pub struct End {
     /// Everything up to here was dropped.
     pub dropped_sequence: i64,
     dropped_hash: Option<Vec<u8>>,
-    /// The event of the last checkpoint; 0 where there is none.
+    /// Up to here nothing is left to sign: the last checkpoint covers it, or is it; 0 where there is none.
     pub signed_sequence: i64,
 }
 
@@ -83,7 +83,8 @@ pub async fn unsigned(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<Vec<
     tx.fetch_all(sql, args![before, limit]).await
 }
 
-/// Notes a checkpoint: the sequence of its own event, and since when something is not covered by it, if anything is.
+/// Notes a checkpoint: up to which sequence nothing is left to sign, its own event included, and since when something
+/// behind that is there, if anything is.
 pub async fn signed(tx: &mut Tx, stream: Stream, sequence: i64, unsigned_since: Option<Timestamp>) -> Result<()> {
     let sql = "UPDATE log_chains SET signed_sequence = $2, unsigned_since = $3 WHERE stream_id = $1";
     let since = unsigned_since.map(|time| time.0);

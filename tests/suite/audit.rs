@@ -6,10 +6,14 @@ mod queries;
 use std::time::{Duration, Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use roster::audit::{
-    key::KeyFile,
-    note::Verifier,
-    verify::{self, Fault, Proven},
+use roster::{
+    audit::{
+        key::KeyFile,
+        note::Verifier,
+        verify::{self, Fault, Proven},
+    },
+    context::{Actor, Ctx},
+    db::{Db, Tx},
 };
 use serde_json::{Value, json};
 use tokio_stream::StreamExt as _;
@@ -36,6 +40,12 @@ async fn export(caller: &Caller, request: Value) -> Vec<u8> {
 async fn verifier(caller: &Caller, stream: &str) -> Verifier {
     let answer = caller.call("AuditService/GetCheckpoint", json!({"streamId": stream})).await;
     text(&answer["checkpoint"]["verifierKey"]).parse().unwrap()
+}
+
+/// The key of a server.
+fn key(server: &TestServer) -> KeyFile {
+    let path = server.database.mail_folder().with_file_name("audit-key.pem");
+    KeyFile { path, make: false, name: "roster".to_owned() }
 }
 
 fn proven(file: &[u8], verifier: &Verifier) -> Result<Proven, Fault> {
@@ -140,8 +150,7 @@ on_both_engines! {
         assert!(held(&text(&checkpoint["note"])).is_ok());
 
         // What the same key signed of another past, of another stream, and of what the export has not.
-        let key = KeyFile { path: server.database.mail_folder().with_file_name("audit-key.pem"), make: false, name: "roster".into() };
-        let signer = key.read().unwrap();
+        let signer = key(&server).read().unwrap();
         let sequence = text(&checkpoint["sequence"]).parse().unwrap();
         let sign = |stream: &str, sequence: i64, hash: &str| {
             signer.sign(&roster::audit::export::checkpoint("roster", stream, sequence, hash, &[]))
@@ -214,6 +223,25 @@ async fn checkpoints(engine: Engine) {
     assert_eq!(server.root.events(&id).await.len(), last + 2, "nothing but a checkpoint had happened");
     server.clock.advance(DAY + Duration::from_mins(1));
     assert_eq!(self::published(&server.root, &id, last + 3).await["sequence"], (last + 2).to_string());
+
+    // Something comes in between a checkpoint and what it covers: another checkpoint, here. The next one covers that too.
+    let signer = key(&server).read().unwrap();
+    let tenant_id = text(&server.root.events(&id).await[0]["tenantId"]).parse().unwrap();
+    let ctx = Ctx::local(tenant_id, Actor::system(), server.clock.clock().now());
+    let db = Db::open(&server.location()).await.unwrap();
+    chained(&server.root, &id).await;
+    let stream = id.parse().unwrap();
+    server.root.call("OrganizationService/ReactivateOrganization", json!({"organizationId": id})).await;
+    chained(&server.root, &id).await;
+    let twice = async |tx: &mut Tx| {
+        roster::audit::publish(&ctx, tx, stream, &signer).await?;
+        roster::audit::publish(&ctx, tx, stream, &signer).await
+    };
+    db.write(twice).await.unwrap();
+    db.close().await;
+    let last = chained(&server.root, &id).await;
+    server.clock.advance(DAY + Duration::from_mins(1));
+    assert_eq!(self::published(&server.root, &id, last + 1).await["sequence"], last.to_string());
     server.stop().await;
 }
 
