@@ -23,7 +23,7 @@ use crate::{
     support::{
         Caller, Database, Engine,
         process::{Process, ROSTER, free_port, kafka, script},
-        text,
+        root, text,
     },
 };
 
@@ -37,10 +37,6 @@ const CONSUMERS: [(&str, &str); 4] = [
 const LINES_MAX: usize = 100;
 /// How long one may take over everything.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The program of a consumer; built first, where it is not there.
 fn program(language: &str) -> PathBuf {

@@ -16,7 +16,7 @@ use crate::support::{
 const KILLS: u32 = 20;
 
 fn data() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+    crate::support::root().join("tests/data")
 }
 
 /// The replay, as a process of its own.

@@ -17,7 +17,7 @@ use crate::support::Engine;
 const MARK: &str = "<!-- From here on: `make catalogue`. -->\n";
 
 fn file() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/events.md")
+    crate::support::root().join("docs/events.md")
 }
 
 /// The file as it should be: its own words up to the mark, and the catalogue.

@@ -1,9 +1,6 @@
 //! A database of before: what it holds is there afterwards, in its new form.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use roster::{
     db::{Db, FromRow, Tx},
@@ -65,7 +62,7 @@ async fn whole(db: &Db) -> Vec<Record> {
 async fn of_version(database: &Database, version: i64) -> Db {
     let db = Db::open(&database.location()).await.unwrap();
     let engine = if matches!(db, Db::Postgres(_)) { "postgres" } else { "sqlite" };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(engine);
+    let folder = crate::support::root().join("migrations").join(engine);
     let mut migrator = Migrator::new(folder).await.unwrap();
     migrator.migrations.to_mut().retain(|migration| migration.version <= version);
     match &db {

@@ -16,6 +16,7 @@ pub mod wire_tap;
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -299,6 +300,12 @@ pub fn bad_fields(status: &Status) -> Vec<String> {
 /// Asserts a refusal's code.
 pub fn assert_code(status: &Status, code: Code) {
     assert_eq!(status.code(), code, "{}", status.message());
+}
+
+/// The project's folder: where this run has it. A build that is found again may be of another clone.
+pub fn root() -> PathBuf {
+    let built = env!("CARGO_MANIFEST_DIR");
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| built.into(), PathBuf::from)
 }
 
 /// A string of an answer.

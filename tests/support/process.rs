@@ -313,7 +313,7 @@ fn text(path: &Path) -> &str {
 
 /// Runs one of the scripts that bring components; answers what it prints.
 pub fn script(name: &str, arguments: &[&str]) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("dev").join(name);
+    let path = super::root().join("dev").join(name);
     let output = Command::new(path).args(arguments).stderr(Stdio::inherit()).output().expect("the script runs");
     assert!(output.status.success(), "dev/{name} {arguments:?} failed");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

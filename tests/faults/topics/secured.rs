@@ -53,7 +53,7 @@ impl Drop for Broker {
 }
 
 fn script(arguments: &[&str]) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dev/kafka");
+    let path = crate::support::root().join("dev/kafka");
     let output = Command::new(path).args(arguments).stderr(Stdio::inherit()).output().expect("it runs");
     assert!(output.status.success(), "dev/kafka {arguments:?} failed");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -20,7 +19,7 @@ struct Other {
 
 impl Other {
     fn start(key: &str) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = crate::support::root();
         let built = Command::new(root.join("dev/consumers")).arg("python").stderr(Stdio::inherit()).output().unwrap();
         assert!(built.status.success(), "dev/consumers brings Python and its packages");
         let python = String::from_utf8(built.stdout).unwrap();
