@@ -254,7 +254,8 @@ fn code(reason: Reason) -> Code {
         | Reason::AddressNotVerified
         | Reason::MembershipSuspended
         | Reason::UserSuspended
-        | Reason::NoAuditKey => Code::FailedPrecondition,
+        | Reason::NoAuditKey
+        | Reason::LegalHold => Code::FailedPrecondition,
         Reason::EtagMismatch | Reason::Conflict | Reason::WatchTooSlow => Code::Aborted,
         Reason::WorkLimitExceeded | Reason::TooManyWatches => Code::ResourceExhausted,
         Reason::RangeDropped => Code::OutOfRange,

@@ -11,6 +11,7 @@ use crate::{
     domains::Checker,
     lease::{self, Epoch},
     mail::Mailer,
+    retention::Retention,
     sequencer,
     sweeper::Sweeper,
 };
@@ -33,6 +34,8 @@ pub struct Leader {
     pub checker: Checker,
     /// Sends mails.
     pub mailer: Mailer,
+    /// For how long the log is kept.
+    pub retention: Retention,
     /// Kafka, where it is configured: one for each topic.
     #[cfg(feature = "kafka")]
     pub relays: Vec<Relay>,
@@ -65,7 +68,9 @@ impl Leader {
             numbered.cancel(); // only now has the relay seen everything
         };
         let by_itself = async {
-            tokio::join!(self.sweeper.run(&term), self.mailer.run(&term), self.checker.run(&term), self.months(&term))
+            let sweeping =
+                async { tokio::join!(self.sweeper.run(&term), self.mailer.run(&term), self.checker.run(&term)) };
+            tokio::join!(sweeping, self.months(&term), self.retention.run(self.sinks(), &term))
         };
         tokio::join!(self.keep(epoch, &term), sequencing, self.relay(epoch, &term, &numbered), by_itself);
         if let Err(error) = lease::release(&self.db, epoch).await {
@@ -104,6 +109,17 @@ impl Leader {
                 () = tokio::time::sleep(MONTHS_EVERY) => {}
             }
         }
+    }
+
+    /// How many topics want every event.
+    #[cfg(feature = "kafka")]
+    fn sinks(&self) -> i64 {
+        i64::try_from(self.relays.len()).unwrap_or(i64::MAX)
+    }
+
+    #[cfg(not(feature = "kafka"))]
+    fn sinks(&self) -> i64 {
+        0
     }
 
     /// Numbers events; a sequencer that finds itself deposed ends the term.

@@ -101,7 +101,9 @@ pub mod mail;
 #[cfg(feature = "server")]
 pub mod meter;
 #[cfg(feature = "server")]
-pub mod sequencer;
+pub mod retention;
+#[cfg(feature = "server")]
+mod sequencer;
 #[cfg(feature = "server")]
 pub mod sweeper;
 #[cfg(feature = "server")]

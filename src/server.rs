@@ -37,6 +37,7 @@ use crate::{
             tenant_service_server::TenantServiceServer, user_service_server::UserServiceServer,
         },
     },
+    retention::Retention,
     service::Service,
     sweeper::Sweeper,
     tail::Tail,
@@ -231,6 +232,7 @@ fn spawn_background(
             signer,
             checkpoint_after: config.audit.checkpoint_after,
         },
+        retention: Retention { db: db.clone(), clock: clock.clone() },
         checker: Checker { db: db.clone(), clock: clock.clone(), wake: wake.clone(), dns },
         #[cfg(feature = "kafka")]
         relays: config.kafka.as_ref().map(crate::relay::Relay::all).unwrap_or_default(),

@@ -109,6 +109,7 @@ fn sql_stands_in_stores_the_log_and_what_the_log_feeds() {
         "/store.rs",
         "events/store.rs",
         "events/chains.rs",
+        "events/base.rs",
         "decision/load.rs",
         "sequencer.rs",
         "lease.rs",

@@ -4,14 +4,21 @@ use crate::{
     clock::Timestamp,
     db::Tx,
     error::{Error, Result},
-    events::{Stream, read::store, store as log},
+    events::{
+        Record, Stream, base,
+        read::{
+            Filter,
+            store::{self, Room},
+        },
+        store as log,
+    },
     ids::{OrganizationId, TenantId},
     proto::v1 as pb,
     rebuild::Fold,
 };
 
-/// How many events are read at once.
-const BATCH_MAX: i64 = 2_000;
+/// How much is read at once.
+const ROOM: Room = Room { events: 2_000, bytes: 8 << 20 };
 /// What of the tenant's own stream says who has access in an organization. Users are not told: who they are is for those
 /// who may read users.
 const OF_TENANT: [&str; 3] = ["permission", "policy", "role"];
@@ -27,32 +34,35 @@ pub enum When {
     Time(Timestamp),
 }
 
-/// How far both streams had come.
+/// How far both streams had come. Fails with `RANGE_DROPPED` where retention has dropped what was last then: what came later
+/// does not say how it was.
 pub async fn find(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId, when: When) -> Result<pb::AsOf> {
     let (stream, tenant) = (Stream::Organization(id), Stream::Tenant(tenant_id));
     let last = log::organization_sequence(tx, tenant_id, id).await?.unwrap_or(0);
-    let (sequence, tenant_sequence) = match when {
-        When::Now => (last, log::tenant_sequence(tx, tenant_id).await?),
+    let horizon = log::horizon(tx, tenant_id, Some(stream)).await?;
+    let dropped = |field| Error::range_dropped(field, horizon.sequence).with("first_sequence", horizon.sequence + 1);
+    let (sequence, time) = match when {
+        When::Now => {
+            return Ok(pb::AsOf { sequence: last, tenant_sequence: log::tenant_sequence(tx, tenant_id).await? });
+        }
         When::Sequence(sequence) if sequence > last => {
             return Err(Error::invalid_field("sequence", format!("the stream ends at {last}")));
         }
-        When::Sequence(sequence) => {
-            let at = store::occurred_at(tx, tenant_id, stream, sequence).await?;
-            (sequence, store::sequence_at(tx, tenant_id, tenant, at).await?)
+        When::Sequence(sequence) if sequence < horizon.sequence => return Err(dropped("sequence")),
+        // The event itself may be gone: then it was the last one before the horizon.
+        When::Sequence(sequence) if sequence == horizon.sequence && sequence > 0 => {
+            (sequence, Timestamp(horizon.before.0 - 1))
         }
-        When::Time(time) => (
-            store::sequence_at(tx, tenant_id, stream, time).await?,
-            store::sequence_at(tx, tenant_id, tenant, time).await?,
-        ),
+        When::Sequence(sequence) => (sequence, store::occurred_at(tx, tenant_id, stream, sequence).await?),
+        When::Time(time) if time < horizon.before => return Err(dropped("time")),
+        When::Time(time) => (store::sequence_at(tx, tenant_id, stream, time).await?.max(horizon.sequence), time),
     };
-    let field = if matches!(when, When::Time(_)) { "time" } else { "sequence" };
-    for stream in [stream, tenant] {
-        // What was there then may stand in what was dropped.
-        let dropped = log::dropped_sequence(tx, tenant_id, stream).await?;
-        if dropped > 0 {
-            return Err(Error::range_dropped(field, dropped).with("first_sequence", dropped + 1));
-        }
+    let horizon = log::horizon(tx, tenant_id, Some(tenant)).await?;
+    if horizon.sequence > 0 && time < horizon.before {
+        let field = if matches!(when, When::Time(_)) { "time" } else { "sequence" };
+        return Err(Error::range_dropped(field, horizon.sequence).with("stream_id", tenant));
     }
+    let tenant_sequence = store::sequence_at(tx, tenant_id, tenant, time).await?.max(horizon.sequence);
     Ok(pb::AsOf { sequence, tenant_sequence })
 }
 
@@ -64,36 +74,44 @@ pub async fn states(
     as_of: &pb::AsOf,
 ) -> Result<impl Iterator<Item = pb::State> + use<>> {
     let mut fold = Fold::default();
-    apply(tx, tenant_id, Stream::Tenant(tenant_id), as_of.tenant_sequence, &OF_TENANT, &mut fold).await?;
-    apply(tx, tenant_id, Stream::Organization(id), as_of.sequence, &[], &mut fold).await?;
+    let about = Filter::about(&OF_TENANT);
+    apply(tx, tenant_id, Stream::Tenant(tenant_id), &about, as_of.tenant_sequence, &mut fold).await?;
+    apply(tx, tenant_id, Stream::Organization(id), &Filter::default(), as_of.sequence, &mut fold).await?;
     Ok(fold.into_states())
 }
 
-/// Applies a stream's events up to a sequence: those about some kinds, or about any.
+/// Applies a stream's events up to a sequence: what is left of those that were dropped, then the others.
 async fn apply(
     tx: &mut Tx,
     tenant_id: TenantId,
     stream: Stream,
+    about: &Filter,
     up_to: i64,
-    kinds: &[&str],
     fold: &mut Fold,
 ) -> Result<()> {
     let mut after = 0;
-    while after < up_to {
-        let records = log::after_sequence(tx, tenant_id, stream.uuid(), after, BATCH_MAX).await?;
-        if records.is_empty() {
-            return Ok(());
-        }
-        for record in records {
-            after = record.sequence;
-            if after > up_to {
-                return Ok(());
-            }
-            let event = record.decode("")?;
-            let kind = event.subject.as_ref().map_or("", |subject| subject.kind.as_str());
-            if (kinds.is_empty() || kinds.contains(&kind)) && !fold.apply(stream, event) {
-                return Err(Error::internal("the data of an event is not of its type"));
-            }
+    loop {
+        let left = base::left(tx, tenant_id, stream, about, after, ROOM.events).await?;
+        let Some(last) = left.last() else { break };
+        after = last.sequence;
+        take(fold, stream, left)?;
+    }
+    after = log::horizon(tx, tenant_id, Some(stream)).await?.sequence;
+    loop {
+        let range = (after, up_to);
+        let found = store::by_sequence(tx, tenant_id, stream.uuid(), about, range, ROOM).await?;
+        let Some(last) = found.records.last() else { return Ok(()) };
+        after = last.sequence;
+        take(fold, stream, found.records)?;
+    }
+}
+
+fn take(fold: &mut Fold, stream: Stream, records: Vec<Record>) -> Result<()> {
+    for record in records {
+        let event = record.decode("")?;
+        let id = event.event_id.clone();
+        if !fold.apply(stream, event) {
+            return Err(Error::internal(format!("the data of {id} is not of its type")));
         }
     }
     Ok(())

@@ -3,7 +3,10 @@
 use sqlx::migrate::Migrator;
 
 use super::{Db, Tx, args, fault};
-use crate::error::{Error, Result};
+use crate::{
+    clock::Timestamp,
+    error::{Error, Result},
+};
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -31,6 +34,23 @@ impl Db {
             .await?;
         }
         Ok(())
+    }
+}
+
+impl Db {
+    /// Drops the oldest month of the log where nobody needs it, on an engine that has months, and so many topics a mark;
+    /// answers whether there was one.
+    pub async fn drop_month(&self, now: Timestamp, sinks: i64) -> Result<bool> {
+        let Self::Postgres(_) = self else { return Ok(false) };
+        let (dropped, _) = self
+            .write(async move |tx| {
+                // Whoever reads the log for long must not stop everybody else behind this.
+                tx.execute("SET LOCAL lock_timeout = '100ms'", Vec::new()).await?;
+                let (dropped,) = tx.fetch_one("SELECT log_drop_month($1, $2)", args![now, sinks]).await?;
+                Ok(dropped)
+            })
+            .await?;
+        Ok(dropped)
     }
 }
 

@@ -27,6 +27,8 @@ impl OrganizationState {
             Data::OrganizationDeleted(data) => self.organization(data.after.as_ref()),
             Data::OrganizationOwnershipTransferred(data) => self.organization(data.after.as_ref()),
             Data::OrganizationRestored(data) => self.organization(data.after.as_ref()),
+            Data::OrganizationLegalHoldPlaced(data) => self.organization(data.after.as_ref()),
+            Data::OrganizationLegalHoldReleased(data) => self.organization(data.after.as_ref()),
             Data::OrganizationPurged(data) => {
                 self.empty();
                 self.organization(data.after.as_ref());

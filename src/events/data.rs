@@ -86,6 +86,8 @@ catalogue! {
     OrganizationOwnershipTransferred "organization.ownership_transferred",
     OrganizationRestored "organization.restored",
     OrganizationPurged "organization.purged",
+    OrganizationLegalHoldPlaced "organization.legal_hold_placed",
+    OrganizationLegalHoldReleased "organization.legal_hold_released",
     MembershipUpdated "membership.updated",
     MembershipActivated "membership.activated",
     MembershipErased "membership.erased",

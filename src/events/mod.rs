@@ -3,6 +3,7 @@
 //! Nothing but [`append`] writes to the log. Sequences are drawn under the lock of their stream's row (the organization,
 //! or the tenant for its own stream), which is what makes them contiguous, in commit order, and safe under rollback.
 
+pub mod base;
 pub mod chain;
 pub mod chains;
 pub mod cloud_event;

@@ -180,10 +180,8 @@ async fn list(
     let room = Room { events: page.limit() - 1, bytes: PAGE_BYTES_MAX };
     let (found, reached) = match filter.stream {
         Some(stream) => {
-            let after = match after {
-                Some(after) => after,
-                None => read::sequence_before(tx, ctx.tenant_id, stream, start).await?,
-            };
+            let start = after.map_or(start, Start::Sequence);
+            let after = read::sequence_before(tx, ctx.tenant_id, stream, start).await?;
             let range = (after, i64::MAX);
             let found = read::store::by_sequence(tx, ctx.tenant_id, stream.uuid(), filter, range, room).await?;
             let reached = found.records.last().map_or(after, |record| record.sequence);
@@ -192,7 +190,7 @@ async fn list(
         None => {
             let after = match after {
                 Some(after) => {
-                    read::ensure_kept(tx, after).await?;
+                    read::ensure_kept(tx, ctx.tenant_id, None, after).await?;
                     after
                 }
                 None => read::place(tx, ctx.tenant_id, filter, start).await?.position.unwrap_or(0),

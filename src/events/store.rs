@@ -8,6 +8,7 @@ use super::{
     chain::{self, Hash},
 };
 use crate::{
+    clock::Timestamp,
     db::{FromRow, Tx, Value, args},
     error::{Error, Reason, Result},
     ids::{EventId, OrganizationId, TenantId, UserId},
@@ -115,14 +116,30 @@ pub(super) async fn insert_personal(tx: &mut Tx, rows: Vec<Vec<Value>>) -> Resul
     tx.insert_all(insert, rows).await
 }
 
+/// Keeps an event as what is left of its thing.
+pub(super) async fn copy_to_base(tx: &mut Tx, tenant: TenantId, stream: Stream, sequence: i64) -> Result<()> {
+    let sql = concat!(
+        "INSERT INTO events_base (tenant_id, stream_id, subject_kind, subject_id, sequence, position, id, payload,
+            person_id, person_payload, caller_id, caller_payload)
+        SELECT e.tenant_id, e.stream_id, e.subject_kind, e.subject_id, e.sequence, p.position, e.id, e.payload,
+            x.subject_id, x.subject_payload, x.actor_id, x.actor_payload
+        FROM events e JOIN events_positions p ON p.row_id = e.row_id AND p.occurred_at = e.occurred_at",
+        with_personal!(),
+        " WHERE e.tenant_id = $1 AND e.stream_id = $2 AND e.sequence = $3"
+    );
+    tx.execute(sql, args![tenant, Some(stream.uuid()), sequence]).await.map(drop)
+}
+
 /// Empties what is of a user; that there was something stays.
 pub(super) async fn erase_person(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<()> {
+    super::base::lock(tx).await?; // or what is being copied there would be missed
     let sql = "UPDATE events_personal SET subject_payload = $3, subject_salt = $3
         WHERE tenant_id = $1 AND subject_id = $2";
     tx.execute(sql, args![tenant, user, Vec::new()]).await?;
     let sql = "UPDATE events_personal SET actor_payload = $3, actor_salt = $3
         WHERE tenant_id = $1 AND actor_id = $2";
-    tx.execute(sql, args![tenant, user, Vec::new()]).await.map(drop)
+    tx.execute(sql, args![tenant, user, Vec::new()]).await?;
+    super::base::erase_person(tx, tenant, user).await
 }
 
 /// How far the tenant's own stream has come.
@@ -233,14 +250,15 @@ pub async fn after_place_everywhere(tx: &mut Tx, after: (TenantId, Uuid, i64), l
     tx.fetch_all(sql, args![after.0, after.1, after.2, limit]).await
 }
 
-/// One event.
+/// One event that is not hidden.
 pub async fn by_id(tx: &mut Tx, tenant: TenantId, id: EventId) -> Result<Option<Record>> {
     let sql = concat!(
         "SELECT ",
         columns!(),
         " FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id AND p.occurred_at = e.occurred_at",
         with_personal!(),
-        " WHERE e.tenant_id = $1 AND e.id = $2"
+        " LEFT JOIN log_chains c ON c.stream_id = e.stream_id
+        WHERE e.tenant_id = $1 AND e.id = $2 AND e.sequence > COALESCE(c.dropped_sequence, 0)"
     );
     tx.fetch_optional(sql, args![tenant, id]).await
 }
@@ -258,17 +276,29 @@ pub async fn head(tx: &mut Tx) -> Result<(i64, Uuid)> {
     tx.fetch_one("SELECT position, stream_epoch FROM log_head WHERE id = 1", args![]).await
 }
 
-/// The last position that retention has dropped, or may have; 0 where it has dropped nothing.
+/// The last position that is gone for good, of all tenants; 0 where none is.
 pub async fn dropped_position(tx: &mut Tx) -> Result<i64> {
     let (position,) = tx.fetch_one("SELECT dropped_position FROM log_head WHERE id = 1", args![]).await?;
     Ok(position)
 }
 
-/// The last sequence of a stream that retention has dropped; 0 where it has dropped nothing.
-pub async fn dropped_sequence(tx: &mut Tx, tenant: TenantId, stream: Stream) -> Result<i64> {
-    let sql = "SELECT dropped_sequence FROM log_chains WHERE tenant_id = $1 AND stream_id = $2";
-    let row: Option<(i64,)> = tx.fetch_optional(sql, args![tenant, stream.uuid()]).await?;
-    Ok(row.map_or(0, |(sequence,)| sequence))
+/// Where retention has cut a stream off, or all streams of a tenant: what is before that is hidden, and gone at some time.
+#[derive(Debug, Clone, Copy, FromRow)]
+pub struct Horizon {
+    /// Everything up to this sequence is hidden: of one stream.
+    pub sequence: i64,
+    /// What is hidden has no position beyond this one; of a stream that is held it may be that earlier ones are not hidden.
+    pub position: i64,
+    /// What is hidden had occurred before this.
+    pub before: Timestamp,
+}
+
+/// The horizon of a stream, or of all of a tenant's; zeros where nothing was dropped.
+pub async fn horizon(tx: &mut Tx, tenant: TenantId, stream: Option<Stream>) -> Result<Horizon> {
+    let sql = "SELECT COALESCE(MAX(dropped_sequence), 0) AS sequence, COALESCE(MAX(dropped_position), 0) AS position,
+            COALESCE(MAX(dropped_before), 0) AS before
+        FROM log_chains WHERE tenant_id = $1 AND ($2 IS NULL OR stream_id = $2)";
+    tx.fetch_one(sql, args![tenant, stream.map(Stream::uuid)]).await
 }
 
 /// How many events are committed and have no position yet.

@@ -141,7 +141,7 @@ async fn read(reader: Reader, watch: Arc<(Watch, Watching)>, after: i64, up_to: 
     let watch = &watch.0;
     let up_to = up_to.min(after + RANGE);
     let mut tx = reader.db.snapshot().await?;
-    ensure_kept(&mut tx, after).await?;
+    ensure_kept(&mut tx, watch.tenant_id, watch.filter.stream, after).await?;
     let found = store::by_position(&mut tx, watch.tenant_id, &watch.filter, (after, up_to), PAGE).await?;
     drop(tx);
     let last = found.records.last().and_then(|record| record.position);

@@ -15,6 +15,11 @@ pub async fn organizations_of(tx: &mut Tx, tenant_id: TenantId, user_id: UserId)
     Ok(store::organizations_of(tx, tenant_id, user_id).await?.into_iter().map(|(id,)| id).collect())
 }
 
+/// The organizations that a user is or was a member of.
+pub async fn ever_of(tx: &mut Tx, tenant_id: TenantId, user_id: UserId) -> Result<Vec<OrganizationId>> {
+    Ok(store::ever_of(tx, tenant_id, user_id).await?.into_iter().map(|(id,)| id).collect())
+}
+
 /// Empties what is personal of every membership of a user; their organizations must be locked.
 pub async fn erase_all_of_user(ctx: &Ctx, tx: &mut Tx, user_id: UserId) -> Result<Vec<Change>> {
     let mut erased = store::erase(tx, ctx.tenant_id, user_id, ctx.now).await?;

@@ -28,7 +28,7 @@ pub use assign::{assign_role, revoke_role, set_roles};
 pub use assignments::{Assignment, Assignments, Origin, Source};
 pub use batch::{in_lock_order, outcome};
 pub use end::{end_all_of_organization, end_all_of_user, end_pending, leave, remove};
-pub use erase::{erase_all_of_user, organizations_of};
+pub use erase::{erase_all_of_user, ever_of, organizations_of};
 pub use expire::{Due, due, expire, over};
 pub use hand_over::{HandOver, HandedOver, hand_over};
 pub use kept::{purge, restore_all};

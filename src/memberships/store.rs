@@ -224,6 +224,12 @@ pub async fn organizations_of(tx: &mut Tx, tenant: TenantId, user: UserId) -> Re
     tx.fetch_all(sql, args![tenant, user, serde_json::json!({})]).await
 }
 
+/// The organizations that a user is or was a member of.
+pub async fn ever_of(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<Vec<(OrganizationId,)>> {
+    let sql = "SELECT DISTINCT organization_id FROM memberships WHERE tenant_id = $1 AND user_id = $2";
+    tx.fetch_all(sql, args![tenant, user]).await
+}
+
 /// Empties what is personal of a user's memberships; answers those that had something.
 pub async fn erase(tx: &mut Tx, tenant: TenantId, user: UserId, now: Timestamp) -> Result<Vec<Membership>> {
     let sql = concat!(

@@ -61,6 +61,7 @@ pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<Created> {
         feature_flags: Json(input.feature_flags.clone()),
         deleted_from: None,
         purge_at: None,
+        legal_hold: false,
     };
     ensure_free(tx, &organization).await?;
     store::insert(tx, &organization).await?;

@@ -6,6 +6,7 @@
 mod branding;
 mod create;
 mod delete;
+mod hold;
 mod purge;
 mod restore;
 mod rpc;
@@ -20,6 +21,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub use branding::Branding;
 pub use create::{Create, Created, create};
 pub use delete::delete;
+pub use hold::{first_held, is_held, place, release};
 pub use purge::{next_to_purge, purge};
 pub use restore::{Restore, restore};
 pub use suspend::{reactivate, suspend};
@@ -76,6 +78,8 @@ pub struct Organization {
     pub deleted_from: Option<Status>,
     /// Until when it can be restored, and when it is purged. None where its deletion began before there was an end.
     pub purge_at: Option<Timestamp>,
+    /// Whether everything of it is kept, whatever retention says.
+    pub legal_hold: bool,
 }
 
 /// For how long what an organization leaves behind is kept.

@@ -17,11 +17,14 @@ pub async fn next_to_purge(tx: &mut Tx, now: Timestamp) -> Result<Option<(Tenant
     store::next_to_purge(tx, now).await
 }
 
-/// Takes everything of an organization out of the tables, unless it was restored meanwhile, or is not due. One row stays:
+/// Takes everything of an organization out of the tables, unless it was restored or is held meanwhile, or is not due. One row stays:
 /// that there was one, and how far its stream had come. Its slug is held back for a while longer.
 pub async fn purge(ctx: &Ctx, tx: &mut Tx, id: OrganizationId, retention: Retention) -> Result<()> {
     let before = lock(ctx, tx, id).await?;
-    if before.status != Status::Deleting || before.purge_at.is_some_and(|purge_at| ctx.now < purge_at) {
+    if before.legal_hold
+        || before.status != Status::Deleting
+        || before.purge_at.is_some_and(|purge_at| ctx.now < purge_at)
+    {
         return Ok(());
     }
     // What refers to others goes before them.

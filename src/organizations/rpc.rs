@@ -161,6 +161,48 @@ impl OrganizationService for Service {
         .await
     }
 
+    async fn place_legal_hold(
+        &self,
+        request: Request<pb::PlaceLegalHoldRequest>,
+    ) -> Result<Response<pb::PlaceLegalHoldResponse>, Status> {
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let id = fields.id("organization_id", &request.organization_id);
+        fields.reason(&mut ctx, request.reason);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        self.write(
+            ctx,
+            async move |ctx, tx| organizations::place(ctx, tx, id).await,
+            |organization, revision| pb::PlaceLegalHoldResponse {
+                organization: Some((&organization).into()),
+                revision,
+            },
+        )
+        .await
+    }
+
+    async fn release_legal_hold(
+        &self,
+        request: Request<pb::ReleaseLegalHoldRequest>,
+    ) -> Result<Response<pb::ReleaseLegalHoldResponse>, Status> {
+        let (mut ctx, request) = self.open(request).await?;
+        let mut fields = Fields::new();
+        let id = fields.id("organization_id", &request.organization_id);
+        fields.reason(&mut ctx, request.reason);
+        fields.request(&mut ctx, request.request_id);
+        fields.done()?;
+        self.write(
+            ctx,
+            async move |ctx, tx| organizations::release(ctx, tx, id).await,
+            |organization, revision| pb::ReleaseLegalHoldResponse {
+                organization: Some((&organization).into()),
+                revision,
+            },
+        )
+        .await
+    }
+
     async fn suspend_organization(
         &self,
         request: Request<pb::SuspendOrganizationRequest>,

@@ -11,7 +11,7 @@ use crate::{
 macro_rules! columns {
     () => {
         "tenant_id, id, slug, display_name, external_id, status, metadata, version, created_at, updated_at, deleted_at,
-        default_role, role_priority, branding, feature_flags, deleted_from, purge_at"
+        default_role, role_priority, branding, feature_flags, deleted_from, purge_at, legal_hold"
     };
 }
 
@@ -28,7 +28,7 @@ pub async fn insert(tx: &mut Tx, organization: &Organization) -> Result<()> {
     let sql = concat!(
         "INSERT INTO organizations (",
         columns!(),
-        ", sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, NULL, NULL, 0)"
+        ", sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, NULL, NULL, FALSE, 0)"
     );
     let metadata = serde_json::json!(organization.metadata.0);
     let Organization { tenant_id, id, slug, display_name, external_id, status, version, .. } = organization;
@@ -165,12 +165,28 @@ pub async fn end_deletion(tx: &mut Tx, before: &Organization, status: Status, no
     tx.fetch_optional(sql, values).await?.ok_or_else(changed)
 }
 
-/// Of all tenants. Deletions that began before they had an end have the default one.
+/// Of all tenants, but what is held. Deletions that began before they had an end have the default one.
 pub async fn next_to_purge(tx: &mut Tx, now: Timestamp) -> Result<Option<(TenantId, OrganizationId)>> {
-    let sql = "SELECT tenant_id, id FROM organizations WHERE status = 'deleting'
+    let sql = "SELECT tenant_id, id FROM organizations WHERE status = 'deleting' AND NOT legal_hold
             AND COALESCE(purge_at, deleted_at + 2592000000000) <= $1
         ORDER BY COALESCE(purge_at, deleted_at + 2592000000000), id LIMIT 1";
     tx.fetch_optional(sql, args![now]).await
+}
+
+pub async fn set_legal_hold(tx: &mut Tx, before: &Organization, held: bool, now: Timestamp) -> Result<Organization> {
+    let sql = concat!(
+        "UPDATE organizations SET legal_hold = $3, version = version + 1, updated_at = $4
+        WHERE tenant_id = $1 AND id = $2 RETURNING ",
+        columns!()
+    );
+    tx.fetch_optional(sql, args![before.tenant_id, before.id, held, now]).await?.ok_or_else(changed)
+}
+
+/// One of a tenant's organizations that are held.
+pub async fn first_held(tx: &mut Tx, tenant: TenantId) -> Result<Option<OrganizationId>> {
+    let sql = "SELECT id FROM organizations WHERE tenant_id = $1 AND legal_hold LIMIT 1";
+    let row: Option<(OrganizationId,)> = tx.fetch_optional(sql, args![tenant]).await?;
+    Ok(row.map(|(id,)| id))
 }
 
 /// Leaves of an organization that there was one.

@@ -26,6 +26,7 @@ impl From<&Organization> for pb::Organization {
             branding: branding(&organization.branding.0),
             feature_flags: organization.feature_flags.0.clone(),
             purge_time: organization.purge_at.map(Into::into),
+            legal_hold: organization.legal_hold,
         }
     }
 }
@@ -85,6 +86,14 @@ pub fn suspended(before: &Organization, after: &Organization) -> Change {
 
 pub fn reactivated(before: &Organization, after: &Organization) -> Change {
     change(after, changed!(OrganizationReactivated, before, after))
+}
+
+pub fn legal_hold_placed(before: &Organization, after: &Organization) -> Change {
+    change(after, changed!(OrganizationLegalHoldPlaced, before, after))
+}
+
+pub fn legal_hold_released(before: &Organization, after: &Organization) -> Change {
+    change(after, changed!(OrganizationLegalHoldReleased, before, after))
 }
 
 pub fn deleted(before: &Organization, after: &Organization) -> Change {

@@ -3,10 +3,7 @@
 //! Acknowledgements come in any order, from the producer's own threads. Positions have no gaps, so the contiguous mark
 //! is the position before the lowest one that is still missing.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -30,8 +27,8 @@ struct Shared {
 struct Window {
     /// Everything up to here is acknowledged.
     mark: i64,
-    /// What is acknowledged beyond it.
-    beyond: BTreeSet<i64>,
+    /// What is acknowledged beyond it: the first and the last of each run.
+    beyond: BTreeMap<i64, i64>,
     /// Up to where it is committed too, where that is needed.
     committed: Option<i64>,
     /// The last offset of each partition that a broker has answered.
@@ -40,10 +37,10 @@ struct Window {
 }
 
 impl Window {
-    fn acknowledge(&mut self, position: i64) {
-        self.beyond.insert(position);
-        while let Some(next) = Some(self.mark + 1).filter(|next| self.beyond.remove(next)) {
-            self.mark = next;
+    fn acknowledge(&mut self, first: i64, last: i64) {
+        self.beyond.insert(first, last);
+        while let Some(last) = self.beyond.remove(&(self.mark + 1)) {
+            self.mark = last;
         }
     }
 }
@@ -56,7 +53,7 @@ impl InFlight {
 
     /// Nothing in flight after this position, in a topic that has these offsets.
     pub fn in_topic(mark: i64, offsets: Offsets) -> Self {
-        let window = Window { mark, beyond: BTreeSet::new(), committed: None, offsets, failure: None };
+        let window = Window { mark, beyond: BTreeMap::new(), committed: None, offsets, failure: None };
         Self(Arc::new(Shared { window: Mutex::new(window), failed: Notify::new() }))
     }
 
@@ -86,16 +83,13 @@ impl InFlight {
 
     /// The broker has this event.
     pub fn acknowledge(&self, position: i64) {
-        self.0.window.lock().acknowledge(position);
+        self.0.window.lock().acknowledge(position, position);
     }
 
     /// The log has nothing after this position and before that one any more: nobody waits for it.
     pub fn skip(&self, after: i64, before: i64) {
-        let mut window = self.0.window.lock();
-        if window.mark == after {
-            window.mark = before - 1;
-        } else {
-            (after + 1..before).for_each(|position| window.acknowledge(position));
+        if after + 1 < before {
+            self.0.window.lock().acknowledge(after + 1, before - 1);
         }
     }
 

@@ -8,7 +8,7 @@ use super::{content::Content, in_flight::InFlight, producer::Producer};
 use crate::{
     db::{Db, wake::Wake},
     error::{Error, Result},
-    events::{Record, store},
+    events::{Record, base, store},
 };
 
 /// How many events are read at once.
@@ -34,17 +34,22 @@ impl Sending<'_> {
             let last = self.stop.is_cancelled(); // before reading: what is there when it stops, is sent
             numbered.borrow_and_update();
             let mut tx = self.db.snapshot().await?;
-            let records = store::after_position_everywhere(&mut tx, after, BATCH_MAX).await?;
             let dropped = store::dropped_position(&mut tx).await?;
+            // A topic that begins anew gets what is left of what was dropped, and then the log.
+            let mut records = base::after_position_everywhere(&mut tx, after, dropped, BATCH_MAX).await?;
+            if records.is_empty() {
+                records = store::after_position_everywhere(&mut tx, after, BATCH_MAX).await?;
+            }
             drop(tx);
-            let full = i64::try_from(records.len()).is_ok_and(|count| count == BATCH_MAX);
+            let more = records.last().and_then(|record| record.position).is_some_and(|last| last <= dropped)
+                || i64::try_from(records.len()).is_ok_and(|count| count == BATCH_MAX);
             self.skip_dropped(after, &records, dropped)?;
             let reached = records.last().and_then(|record| record.position).unwrap_or(after);
             if reached > after && !self.hand_over(records, reached).await? {
                 return Ok(());
             }
             after = reached;
-            if full {
+            if more {
                 continue;
             }
             if last {
@@ -70,7 +75,6 @@ impl Sending<'_> {
                         position - 1
                     )));
                 }
-                tracing::warn!(after = before, before = position, "retention has dropped what the topic will not have");
                 self.in_flight.skip(before, position);
             }
             before = position;

@@ -13,9 +13,8 @@ use crate::{
     db::Db,
     error::{Error, Result},
     events::{
-        Record, Stream,
+        Record, Stream, base,
         state::{self, Left, Subject},
-        store,
     },
     ids::TenantId,
     proto::v1 as pb,
@@ -51,7 +50,7 @@ async fn things(db: &Db, tenant: TenantId, stream: Stream, before: i64) -> Resul
     let (mut things, mut after) = (BTreeSet::new(), 0);
     loop {
         let mut tx = db.snapshot().await?;
-        let records = store::after_sequence(&mut tx, tenant, stream.uuid(), after, BATCH_MAX).await?;
+        let records = base::after_sequence(&mut tx, tenant, stream, after, BATCH_MAX).await?;
         drop(tx);
         let Some(last) = records.last() else { return Ok(things) };
         after = last.sequence;

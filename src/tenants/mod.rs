@@ -35,6 +35,8 @@ pub struct Tenant {
     pub default_role: String,
     /// All roles of the tenant, the highest first.
     pub role_priority: Json<Vec<String>>,
+    /// For how many days its events are kept; 0: for good.
+    pub log_retention_days: i64,
     /// Counts its changes.
     pub version: i64,
     /// When it was created.
@@ -85,6 +87,8 @@ pub struct Update {
     pub display_name: Option<String>,
     /// What several roles of one member are to amount to.
     pub role_mode: Option<RoleMode>,
+    /// For how many days its events are to be kept; 0: for good.
+    pub log_retention_days: Option<i64>,
 }
 
 /// Creates a tenant with Roster's own permissions and its built-in roles. `ctx` is of the tenant itself, whose id is made beforehand.
@@ -96,6 +100,7 @@ pub async fn create(ctx: &Ctx, tx: &mut Tx, input: &Create) -> Result<Tenant> {
         role_mode: RoleMode::Union,
         default_role: roles::DEFAULT.to_owned(),
         role_priority: Json(roles::built_in_priority()),
+        log_retention_days: 0,
         version: 1,
         created_at: ctx.now,
         updated_at: ctx.now,
@@ -138,6 +143,7 @@ pub async fn update(ctx: &Ctx, tx: &mut Tx, input: &Update) -> Result<Tenant> {
     after.slug = input.slug.clone().unwrap_or(after.slug);
     after.display_name = input.display_name.clone().unwrap_or(after.display_name);
     after.role_mode = input.role_mode.unwrap_or(after.role_mode);
+    after.log_retention_days = input.log_retention_days.unwrap_or(after.log_retention_days);
     let (after, change) = save(ctx, tx, &before, after).await?;
     events::append(ctx, tx, change.into_iter().collect()).await?;
     Ok(after)
@@ -153,6 +159,11 @@ pub async fn save(ctx: &Ctx, tx: &mut Tx, before: &Tenant, mut after: Tenant) ->
     store::update(tx, &after).await?;
     let change = wire::updated(before, &after);
     Ok((after, Some(change)))
+}
+
+/// Tenants that keep their events for a while only, and for how many days.
+pub async fn with_retention(tx: &mut Tx) -> Result<Vec<(TenantId, i64)>> {
+    store::with_retention(tx).await
 }
 
 /// Tenants that lack something that every tenant has: of a version from before.

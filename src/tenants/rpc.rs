@@ -12,6 +12,9 @@ use crate::{
     tenants,
 };
 
+/// For how many days events are kept at most, where they are not kept for good: a hundred years.
+const LOG_RETENTION_DAYS_MAX: i64 = 36_500;
+
 #[tonic::async_trait]
 impl TenantService for Service {
     async fn create_tenant(
@@ -69,14 +72,19 @@ impl TenantService for Service {
         let (mut ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let tenant = request.tenant.unwrap_or_default();
-        let mask = fields.mask(request.update_mask, &["slug", "display_name", "role_mode"]);
+        let mask = fields.mask(request.update_mask, &["slug", "display_name", "role_mode", "log_retention_days"]);
         let input = fields.within("tenant", |fields| {
             let id = fields.id("tenant_id", &tenant.tenant_id);
             let slug = mask.take("slug", tenant.slug).inspect(|slug| fields.slug("slug", slug));
             let display_name = mask.take("display_name", tenant.display_name);
             display_name.iter().for_each(|name| fields.text("display_name", name, 1..=200));
             let role_mode = mask.take("role_mode", tenant.role_mode).map(|mode| fields.choice("role_mode", mode));
-            Update { id, etag: tenant.etag, slug, display_name, role_mode: role_mode.and_then(wire::role_mode) }
+            let log_retention_days = mask.take("log_retention_days", tenant.log_retention_days).map(i64::from);
+            if log_retention_days.is_some_and(|days| !(0..=LOG_RETENTION_DAYS_MAX).contains(&days)) {
+                fields.wrong("log_retention_days", format!("not from 0 to {LOG_RETENTION_DAYS_MAX}"));
+            }
+            let role_mode = role_mode.and_then(wire::role_mode);
+            Update { id, etag: tenant.etag, slug, display_name, role_mode, log_retention_days }
         });
         fields.request(&mut ctx, request.request_id);
         fields.done()?;

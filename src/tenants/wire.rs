@@ -19,6 +19,7 @@ impl From<&Tenant> for pb::Tenant {
             role_mode: pb::RoleMode::from(tenant.role_mode).into(),
             default_role: tenant.default_role.clone(),
             role_priority: tenant.role_priority.0.clone(),
+            log_retention_days: i32::try_from(tenant.log_retention_days).unwrap_or(i32::MAX),
         }
     }
 }

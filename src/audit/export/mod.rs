@@ -94,7 +94,7 @@ pub fn chunks(
             }
             let mut tx = log.db.snapshot().await?;
             let page = store::proven(&mut tx, tenant_id, stream.uuid(), after, up_to, PAGE).await?;
-            let dropped = store::dropped_sequence(&mut tx, tenant_id, stream).await?;
+            let dropped = store::horizon(&mut tx, tenant_id, Some(stream)).await?.sequence;
             drop(tx);
             if dropped > after {
                 Err(gone())?;

@@ -1,10 +1,12 @@
 //! The database's side: its log and its state, from one snapshot.
 
+use std::collections::BTreeMap;
+
 use super::{report::Report, trace::Trace};
 use crate::{
     db::Tx,
     error::Result,
-    events::{Stream, store},
+    events::{Stream, base, store},
     rebuild,
 };
 
@@ -42,6 +44,7 @@ async fn compare_log(tx: &mut Tx, trace: &mut Trace) -> Result<Vec<Absent>> {
     let (_, stream_epoch) = store::head(tx).await?;
     let stream_epoch = stream_epoch.to_string();
     let (mut absent, mut after) = (Vec::new(), 0);
+    let mut first = BTreeMap::new();
     loop {
         let records = store::after_position_everywhere(tx, after, BATCH_MAX).await?;
         let Some(last) = records.last() else { break };
@@ -49,11 +52,16 @@ async fn compare_log(tx: &mut Tx, trace: &mut Trace) -> Result<Vec<Absent>> {
         for record in records {
             let (stream, sequence) = (record.stream(), record.sequence);
             let position = record.position.unwrap_or(0);
+            first.entry(stream).or_insert(sequence);
             if !trace.compare(stream, record, &stream_epoch) {
                 absent.push(Absent { stream, sequence, position });
             }
         }
     }
-    trace.note_unknown();
+    for (stream, sequence) in base::cut_off_everywhere(tx).await? {
+        let first = first.get(&stream).map_or(i64::MAX, |first| first - 1);
+        trace.cut_off(stream, sequence.min(first));
+    }
+    trace.note_unknown(store::dropped_position(tx).await?);
     Ok(absent)
 }

@@ -47,6 +47,8 @@ pub struct Trace {
 struct Track {
     partition: i32,
     events: BTreeMap<i64, Event>,
+    /// Up to here the database has nothing any more.
+    cut_off: i64,
 }
 
 /// One event, without its content.
@@ -117,7 +119,8 @@ impl Trace {
     /// then somebody was erased in between.
     fn is_new(&mut self, place: Place, partition: i32, event: Event) -> bool {
         let Place { stream, sequence, id } = place;
-        let track = self.streams.entry(stream).or_insert_with(|| Track { partition, events: BTreeMap::new() });
+        let track =
+            self.streams.entry(stream).or_insert_with(|| Track { partition, events: BTreeMap::new(), cut_off: 0 });
         if let Some(first) = track.events.get(&sequence) {
             match first.digest == event.digest || first.impersonal == event.impersonal {
                 true => self.duplicated += 1,
@@ -159,8 +162,18 @@ impl Trace {
         true
     }
 
-    /// Notes every event that no row of the log was compared with.
-    pub fn note_unknown(&mut self) {
+    /// What the database has no more of a stream, because retention has dropped it: the topic need not have it either.
+    pub fn cut_off(&mut self, stream: Stream, up_to: i64) {
+        if let Some(track) = self.streams.get_mut(&stream) {
+            track.cut_off = up_to;
+        }
+    }
+
+    /// Notes every event that no row of the log was compared with; but what retention has dropped, the topic may have.
+    pub fn note_unknown(&mut self, dropped_position: i64) {
+        for event in self.streams.values_mut().flat_map(|track| track.events.values_mut()) {
+            event.known |= event.position <= dropped_position;
+        }
         for (stream, track) in &self.streams {
             for (sequence, event) in track.events.iter().filter(|(_, event)| !event.known) {
                 let place = Place { stream: *stream, sequence: *sequence, id: event.id };
@@ -175,11 +188,12 @@ impl Trace {
         for (stream, track) in &self.streams {
             let mut next = 1;
             for (&sequence, _) in track.events.iter().filter(|(_, event)| event.known) {
-                match sequence - next {
+                match sequence - next.max(track.cut_off + 1) {
                     ..=0 => {}
-                    1 => gaps.add(format_args!("{stream} {next}")),
+                    1 => gaps.add(format_args!("{stream} {}", sequence - 1)),
                     missing => {
-                        gaps.add_many(missing.unsigned_abs(), format_args!("{stream} {next} to {}", sequence - 1))
+                        let first = sequence - missing;
+                        gaps.add_many(missing.unsigned_abs(), format_args!("{stream} {first} to {}", sequence - 1))
                     }
                 }
                 next = sequence + 1;

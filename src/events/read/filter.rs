@@ -75,13 +75,19 @@ impl Filter {
         Self { stream, types, subjects, actors }
     }
 
+    /// Events about some kinds of things.
+    pub fn about(kinds: &[&str]) -> Self {
+        let subject = |kind: &&str| pb::EventSubjectFilter { kind: (*kind).to_owned(), id: String::new() };
+        Self { subjects: kinds.iter().map(subject).collect(), ..Self::default() }
+    }
+
     /// The types, as a statement takes them.
     pub(super) fn types(&self) -> String {
         listed(self.types.iter().cloned())
     }
 
     /// The subjects, as a statement takes them: the kind, or kind and id.
-    pub(super) fn subjects(&self) -> String {
+    pub(in crate::events) fn subjects(&self) -> String {
         listed(self.subjects.iter().map(|subject| keyed(&subject.kind, &subject.id)))
     }
 

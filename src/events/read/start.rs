@@ -18,9 +18,6 @@ use crate::{
 /// How far a caller's clock may be ahead.
 const CLOCKS_APART_MAX: Duration = Duration::from_mins(1);
 
-/// Before every event.
-const BEGINNING: Timestamp = Timestamp(i64::MIN);
-
 /// Where a reader begins, as they say it.
 #[derive(Debug, Clone, Copy)]
 pub enum Start {
@@ -74,7 +71,7 @@ pub async fn place(tx: &mut Tx, tenant: TenantId, filter: &Filter, start: Start)
             if position > head {
                 return Err(Error::invalid_field("after_position", format!("the log ends at {head}")));
             }
-            ensure_kept(tx, position).await?;
+            ensure_kept(tx, tenant, filter.stream, position).await?;
             Ok(Place { position: Some(position), seen: Vec::new() })
         }
         Start::Sequence(sequence) => {
@@ -92,13 +89,14 @@ pub async fn place(tx: &mut Tx, tenant: TenantId, filter: &Filter, start: Start)
                 .await
         }
         Start::Time(time) => {
-            let first = store::position_since(tx, tenant, stream, time).await?;
-            let dropped = log::dropped_position(tx).await?;
-            if dropped > 0 && first == store::position_since(tx, tenant, stream, BEGINNING).await? {
-                // Whatever was dropped may have been of that time.
+            let horizon = log::horizon(tx, tenant, filter.stream).await?;
+            if time < horizon.before {
+                let dropped = horizon.position;
                 return Err(Error::range_dropped("since_time", dropped).with("first_position", dropped + 1));
             }
-            Ok(Place { position: Some(first.map_or(head, |first| first - 1)), seen: Vec::new() })
+            let first = store::position_since(tx, tenant, stream, time).await?;
+            let before = first.map_or(head, |first| first - 1).max(horizon.position);
+            Ok(Place { position: Some(before), seen: Vec::new() })
         }
     }
 }
@@ -111,12 +109,13 @@ pub async fn sequence_before(tx: &mut Tx, tenant: TenantId, stream: Stream, star
             Ok(sequence)
         }
         Start::Time(time) => {
-            let first = store::sequence_since(tx, tenant, stream.uuid(), time).await?;
-            let dropped = log::dropped_sequence(tx, tenant, stream).await?;
-            if first == Some(dropped + 1) && dropped > 0 {
+            let horizon = log::horizon(tx, tenant, Some(stream)).await?;
+            if time < horizon.before {
+                let dropped = horizon.sequence;
                 return Err(Error::range_dropped("since_time", dropped).with("first_sequence", dropped + 1));
             }
-            Ok(first.map_or(i64::MAX, |first| first - 1))
+            let first = store::sequence_since(tx, tenant, stream.uuid(), time).await?;
+            Ok(first.map_or(i64::MAX, |first| (first - 1).max(horizon.sequence)))
         }
         Start::New | Start::Position(_) | Start::Revision(_) => Err(Error::internal("a list begins otherwise")),
     }
@@ -136,9 +135,9 @@ async fn behind(tx: &mut Tx, tenant: TenantId, head: i64, seen: Vec<(Uuid, i64)>
     Ok(Place { position: Some(last.min(first_unseen - 1)), seen })
 }
 
-/// Fails where retention has dropped what comes behind a position.
-pub async fn ensure_kept(tx: &mut Tx, position: i64) -> Result<()> {
-    let dropped = log::dropped_position(tx).await?;
+/// Fails where retention has dropped what comes behind a position, of a stream or of any of the tenant's.
+pub async fn ensure_kept(tx: &mut Tx, tenant: TenantId, stream: Option<Stream>, position: i64) -> Result<()> {
+    let dropped = log::horizon(tx, tenant, stream).await?.position;
     if position >= dropped {
         return Ok(());
     }
@@ -151,7 +150,7 @@ async fn ensure_sequence(tx: &mut Tx, tenant: TenantId, stream: Stream, sequence
     if sequence > last {
         return Err(Error::invalid_field("after_sequence", format!("the stream ends at {last}")));
     }
-    let dropped = log::dropped_sequence(tx, tenant, stream).await?;
+    let dropped = log::horizon(tx, tenant, Some(stream)).await?.sequence;
     if sequence >= dropped {
         return Ok(());
     }
@@ -165,7 +164,7 @@ async fn ensure_held(tx: &mut Tx, tenant: TenantId, stream: Stream, sequence: i6
         let message = "the revision is malformed, or of a log that this service does not hold";
         return Err(Error::new(Reason::InvalidRevision, message));
     }
-    let dropped = log::dropped_sequence(tx, tenant, stream).await?;
+    let dropped = log::horizon(tx, tenant, Some(stream)).await?.sequence;
     if sequence >= dropped {
         return Ok(());
     }

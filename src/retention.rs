@@ -1,0 +1,111 @@
+//! For how long the log is kept: what is older than its tenant keeps it is hidden, and the months of which everybody has
+//! hidden everything are dropped.
+//!
+//! Only the leader runs it. What is hidden is hidden at once, stream by stream; what is left of it, so that the state can
+//! still be rebuilt, is kept (see [`base`]). Of PostgreSQL whole months go later: never one that a topic or a stream that is
+//! held needs, and not in the round that hid the last of it.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    clock::{Clock, Timestamp},
+    db::{Db, Tx},
+    error::Result,
+    events::{Stream, base},
+    ids::TenantId,
+    organizations, tenants,
+};
+
+/// How often to look, and how often to see whether it is time for that.
+const EVERY: Duration = Duration::from_hours(1);
+const LOOK: Duration = Duration::from_millis(500);
+/// How many streams are found at once.
+const STREAMS: i64 = 500;
+/// How many events one transaction hides.
+const BATCH: i64 = 500;
+
+/// Hides and drops, and where.
+#[derive(Debug)]
+pub struct Retention {
+    /// Storage.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Retention {
+    /// Looks every hour until stopped. So many topics want every event.
+    pub async fn run(&self, sinks: i64, stop: &CancellationToken) {
+        let mut next = Timestamp(i64::MIN);
+        while !stop.is_cancelled() {
+            let now = self.clock.now();
+            if now >= next {
+                if let Err(error) = self.round(now, sinks, stop).await {
+                    tracing::warn!(%error, "the log's retention failed, trying again later");
+                }
+                next = now.plus(EVERY);
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// Drops what nobody needs any more, then hides what is due.
+    async fn round(&self, now: Timestamp, sinks: i64, stop: &CancellationToken) -> Result<()> {
+        if let Err(error) = self.drop_months(now, sinks, stop).await {
+            tracing::warn!(%error, "no month of the log was dropped, trying again later");
+        }
+        let tenants = tenants::with_retention(&mut self.db.snapshot().await?).await?;
+        for (tenant_id, days) in tenants {
+            let before = now.minus(Duration::from_hours(24 * days.unsigned_abs()));
+            self.retire(tenant_id, before, stop).await?;
+        }
+        Ok(())
+    }
+
+    async fn drop_months(&self, now: Timestamp, sinks: i64, stop: &CancellationToken) -> Result<()> {
+        while !stop.is_cancelled() && self.db.drop_month(now, sinks).await? {
+            tracing::info!("a month of the log was dropped: every event of it was past its retention");
+        }
+        Ok(())
+    }
+
+    /// Hides what a tenant has from before a time.
+    async fn retire(&self, tenant_id: TenantId, before: Timestamp, stop: &CancellationToken) -> Result<()> {
+        let mut after = Uuid::nil();
+        loop {
+            let due = base::due(&mut self.db.snapshot().await?, tenant_id, before, after, STREAMS).await?;
+            let Some((last, _)) = due.last() else { return Ok(()) };
+            after = *last;
+            for (stream, up_to) in due {
+                let (stream, now) = (Stream::of(tenant_id, stream), self.clock.now());
+                while !stop.is_cancelled() && self.retire_some(tenant_id, stream, up_to, now).await? {}
+            }
+        }
+    }
+
+    /// Hides some of a stream, unless it is held; answers whether there is more.
+    async fn retire_some(&self, tenant_id: TenantId, stream: Stream, up_to: i64, now: Timestamp) -> Result<bool> {
+        let retired = self.db.write(async move |tx| {
+            if is_held(tx, tenant_id, stream).await? {
+                return Ok(false);
+            }
+            base::retire(tx, tenant_id, stream, up_to, BATCH, now).await
+        });
+        Ok(retired.await?.0)
+    }
+}
+
+/// Whether everything of a stream is kept. A tenant's own stream is for as long as any of its organizations is held: who
+/// had access there stands in both.
+async fn is_held(tx: &mut Tx, tenant_id: TenantId, stream: Stream) -> Result<bool> {
+    match stream {
+        Stream::Organization(id) => organizations::is_held(tx, tenant_id, id).await,
+        Stream::Tenant(_) => Ok(organizations::first_held(tx, tenant_id).await?.is_some()),
+    }
+}
