@@ -103,7 +103,7 @@ pub mod meter;
 #[cfg(feature = "server")]
 pub mod retention;
 #[cfg(feature = "server")]
-mod sequencer;
+pub mod sequencer;
 #[cfg(feature = "server")]
 pub mod sweeper;
 #[cfg(feature = "server")]

@@ -21,7 +21,7 @@ use crate::{
 const ROOM: Room = Room { events: 2_000, bytes: 8 << 20 };
 /// What of the tenant's own stream says who has access in an organization. Users are not told: who they are is for those
 /// who may read users.
-const OF_TENANT: [&str; 3] = ["permission", "policy", "role"];
+pub const OF_TENANT: [&str; 3] = ["permission", "policy", "role"];
 
 /// As of when.
 #[derive(Debug, Clone, Copy)]

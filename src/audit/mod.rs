@@ -1,6 +1,6 @@
 //! The log as auditors want it: what happened, who had access on a day, exports, and the proof that nobody changed it.
 
-mod as_of;
+pub mod as_of;
 mod checkpoint;
 pub mod export;
 pub mod key;

@@ -23,6 +23,7 @@ mod organizations;
 mod policies;
 mod races;
 mod resources;
+mod retention;
 mod roles;
 mod secrets;
 mod teams;

@@ -220,6 +220,8 @@ pub const METHODS: &[Method] = &[
     ),
     ("OrganizationService/SuspendOrganization", &["organization_id"], r#"{"organizationId": "$org"}"#),
     ("OrganizationService/ReactivateOrganization", &["organization_id"], r#"{"organizationId": "$org"}"#),
+    ("OrganizationService/PlaceLegalHold", &["organization_id"], r#"{"organizationId": "$org"}"#),
+    ("OrganizationService/ReleaseLegalHold", &["organization_id"], r#"{"organizationId": "$org"}"#),
     (
         "OrganizationService/TransferOwnership",
         &["organization_id", "owner_membership_id", "new_owner_membership_id"],

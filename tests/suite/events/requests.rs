@@ -1,12 +1,15 @@
 //! Lists and watches that nobody can mean: every bad field is named at once.
 
-use roster::{db::Db, dynamic};
+use std::time::Duration;
+
+use roster::dynamic;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
 use crate::{
     bad_input::attempt,
     on_both_engines,
+    retention::{hidden, keep},
     support::{
         Caller, Engine, TestServer, bad_fields, metadata, reason, text,
         watcher::{Watcher, number},
@@ -95,27 +98,22 @@ on_both_engines! {
     }
 
     async fn what_retention_has_dropped_is_refused_with_what_is_there(server) {
-        let mut server = server;
         let created = server.root.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
         let (id, revision) = (created["organization"]["organizationId"].clone(), created["revision"].clone());
-        for index in 0..5 {
-            let put = json!({"organizationId": id, "resource": {"type": "doc", "id": format!("{index}")}});
+        let put = async |document: &str| {
+            let put = json!({"organizationId": id, "resource": {"type": "doc", "id": document}});
             server.root.call("GrantService/PutResource", put).await;
-        }
-        let log = server.root.log_with(1 + roster::permissions::OWN.len() + 6 + 1 + 6).await;
-        let mut watcher = Watcher::open(&server.root, json!({"afterPosition": "0"})).await;
-        watcher.until(number(&log.last().unwrap()["position"])).await;
-
-        // As when a partition was dropped: everything of the tenant's stream, and two events of the organization's.
-        server.meddled_with = true;
-        let dropped = number(&log[log.len() - 5]["position"]);
-        let db = Db::open(&server.location()).await.unwrap();
-        let drop = async move |tx: &mut roster::db::Tx| {
-            tx.execute("UPDATE log_head SET dropped_position = $1", vec![dropped.into()]).await?;
-            tx.execute("UPDATE log_chains SET dropped_sequence = 2 WHERE sequence = 6", vec![]).await
         };
-        db.write(drop).await.unwrap();
-        db.close().await;
+        put("old").await;
+        server.clock.advance(Duration::from_hours(24 * 3));
+        keep(&server, 1).await;
+        for document in ["1", "2", "3", "4"] {
+            put(document).await;
+        }
+        let log = server.root.log_with(1 + roster::permissions::OWN.len() + 6 + 1 + 2 + 1 + 4).await;
+        let dropped = number(&log[log.len() - 6]["position"]);
+        assert_eq!(hidden(&server, &text(&id)).await, 3);
+        hidden(&server, &text(&log[0]["tenantId"])).await;
 
         let root = &server.root;
         let refused = [
@@ -139,13 +137,13 @@ on_both_engines! {
                 }
             }
         }
-        let rest: Vec<_> = log[log.len() - 4..].to_vec();
+        let rest: Vec<_> = log[log.len() - 5..].to_vec();
         let there = root.list(LIST, json!({"afterPosition": dropped}), "events").await;
         assert_eq!(there, rest);
         let there = root.list(LIST, json!({"streamId": id, "afterSequence": 2}), "events").await;
-        assert_eq!(there, rest);
+        assert_eq!(there, rest[1..]);
         let mut watcher = Watcher::open(root, json!({"afterPosition": dropped})).await;
-        assert_eq!(watcher.events_until(number(&rest[3]["position"])).await, rest);
+        assert_eq!(watcher.events_until(number(&rest[4]["position"])).await, rest);
     }
 
     async fn a_page_token_belongs_to_its_filter_and_its_tenant(server) {

@@ -90,6 +90,18 @@ pub const LIFE: &[(&str, &str, &str, &[&str])] = &[
         "organization.reactivated",
         &["status"],
     ),
+    (
+        "OrganizationService/PlaceLegalHold",
+        r#"{"organizationId": "$organization", "reason": "R"}"#,
+        "organization.legal_hold_placed",
+        &["legal_hold"],
+    ),
+    (
+        "OrganizationService/ReleaseLegalHold",
+        r#"{"organizationId": "$organization", "reason": "R"}"#,
+        "organization.legal_hold_released",
+        &["legal_hold"],
+    ),
     ("RoleService/CreateRole", r#"{"organizationId": "$organization", "slug": "org-x"}"#, "role.created", &[]),
     (
         "RoleService/UpdateRole",
