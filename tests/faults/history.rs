@@ -7,9 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{
-    Database, Engine,
-    process::{Broker, Process, ROSTER, free_port, kafka},
+use crate::{
+    support::{
+        Database, Engine,
+        process::{Broker, Process, ROSTER, free_port, kafka},
+        proof,
+    },
+    topics::assert_both_proven,
 };
 
 /// How often the service is killed during the replay.
@@ -123,8 +127,11 @@ fn torment(
     }
 }
 
-fn survives_kills(database: &Database) {
-    let (brokers, topic, port) = (kafka(), topic(), free_port());
+/// Of the brokers that every test has; or of one that is away for as long as the replay takes.
+fn survives_kills(database: &Database, away: Option<&Broker>) {
+    let brokers = away.map_or_else(kafka, |broker| broker.address.clone());
+    away.iter().for_each(|broker| broker.stop());
+    let (topic, port) = (topic(), free_port());
     let arguments = with_kafka(database, &brokers, &topic);
     let mut service = Process::start(port, &arguments);
     let key = service.first_key.clone().expect("a fresh database");
@@ -136,45 +143,24 @@ fn survives_kills(database: &Database) {
     let kills = torment(&mut service, port, &arguments, &mut replaying, &acknowledged);
     println!("22,946 changes and {kills} kills in {:?}", begin.elapsed());
     assert_eq!(kills, KILLS, "the replay was too fast to be tormented");
+    away.iter().for_each(|broker| broker.start_again());
     assert_as_expected(&service.address, &key);
     assert_stream_proven(&database.arguments(), &brokers, &topic);
+    assert_both_proven(&arguments);
     assert_eq!(service.terminate(), Some(0));
-}
-
-async fn is_killed_on(engine: Engine) {
-    let _alone = crate::alone().await;
-    let database = Database::fresh(engine).await;
-    tokio::task::spawn_blocking(move || survives_kills(&database)).await.unwrap();
+    proof::assert_proven(database); // and as of now
 }
 
 #[tokio::test]
 async fn the_service_is_killed_twenty_times_on_sqlite() {
-    is_killed_on(Engine::Sqlite).await;
+    let _alone = crate::alone().await;
+    let database = Database::fresh(Engine::Sqlite).await;
+    tokio::task::spawn_blocking(move || survives_kills(&database, None)).await.unwrap();
 }
 
 #[tokio::test]
-async fn the_service_is_killed_twenty_times_on_postgres() {
-    is_killed_on(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn kafka_is_away_for_the_whole_replay_on_postgres() {
+async fn the_service_is_killed_twenty_times_on_postgres_and_kafka_is_away() {
     let _alone = crate::alone().await;
     let database = Database::fresh(Engine::Postgres).await;
-    tokio::task::spawn_blocking(move || {
-        let (broker, topic) = (Broker::start(), topic());
-        broker.stop();
-        let arguments = with_kafka(&database, &broker.address, &topic);
-        let mut service = Process::start(free_port(), &arguments);
-        let key = service.first_key.clone().expect("a fresh database");
-        let begin = Instant::now();
-        assert!(replay(&service.address, &key, &[]).status().expect("runs").success(), "no write fails");
-        println!("22,946 changes in {:?}", begin.elapsed());
-        broker.start_again();
-        assert_stream_proven(&database.arguments(), &broker.address, &topic);
-        assert_as_expected(&service.address, &key);
-        assert_eq!(service.terminate(), Some(0));
-    })
-    .await
-    .unwrap();
+    tokio::task::spawn_blocking(move || survives_kills(&database, Some(&Broker::start()))).await.unwrap();
 }

@@ -5,6 +5,7 @@ mod encodings;
 mod epochs;
 mod house;
 mod replays;
+mod retention;
 mod secured;
 mod transactions;
 
@@ -44,7 +45,7 @@ fn roster_until_well(arguments: &[&str], more: &[String]) -> Answer {
 }
 
 /// Both topics have everything: the state that each amounts to is the database's, to the field.
-fn assert_both_proven(settings: &[String]) {
+pub fn assert_both_proven(settings: &[String]) {
     roster_until_well(&["verify", "--drained"], settings);
     roster_until_well(&["rebuild", "--from", "events", "--compare"], settings);
     roster_until_well(&["rebuild", "--from", "state", "--compare"], settings);
