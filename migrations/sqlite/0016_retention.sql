@@ -12,6 +12,7 @@ CREATE INDEX log_chains_dropped ON log_chains (tenant_id, dropped_position);
 
 -- dropped_before: whatever was dropped of the stream had occurred before this, in microseconds.
 ALTER TABLE log_chains ADD COLUMN dropped_before INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX log_chains_dropped_before ON log_chains (tenant_id, dropped_before);
 
 -- When something was hidden last, in microseconds; whoever hides events holds the row.
 CREATE TABLE log_retention (id INTEGER PRIMARY KEY CHECK (id = 1), retired_at INTEGER NOT NULL) STRICT;

@@ -44,15 +44,19 @@ impl EventService for Service {
         let (ctx, request) = self.open(request).await?;
         let mut fields = Fields::new();
         let start = read_list_start(&mut fields, &request, &ctx);
-        let pb::ListEventsRequest { stream_id, types, subjects, actors, .. } = request;
+        let pb::ListEventsRequest { stream_id, types, subjects, actors, skip_dropped, .. } = request;
         let filter = Filter::read(&mut fields, &stream_id, types, subjects, actors);
-        let filters = format!("events {} {filter:?} {start:?}", ctx.tenant_id);
+        let filters = format!("events {} {filter:?} {start:?} {skip_dropped}", ctx.tenant_id);
         let page = fields.page(request.page_size, &request.page_token, filters)?;
         fields.done()?;
         let epoch = self.log.stream_epoch.clone();
         let paged = self
             .read(async move |tx| {
                 ensure_filtered(tx, &ctx, &filter).await?;
+                let start = match skip_dropped {
+                    true => read::skip_dropped(tx, ctx.tenant_id, filter.stream, start).await?,
+                    false => start,
+                };
                 list(tx, &ctx, &filter, start, &page, &epoch).await
             })
             .await?;

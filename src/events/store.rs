@@ -285,7 +285,7 @@ pub async fn dropped_position(tx: &mut Tx) -> Result<i64> {
 /// Where retention has cut a stream off, or all streams of a tenant: what is before that is hidden, and gone at some time.
 #[derive(Debug, Clone, Copy, FromRow)]
 pub struct Horizon {
-    /// Everything up to this sequence is hidden: of one stream.
+    /// Everything up to this sequence is hidden; 0 where it is of several streams.
     pub sequence: i64,
     /// What is hidden has no position beyond this one; of a stream that is held it may be that earlier ones are not hidden.
     pub position: i64,
@@ -295,10 +295,16 @@ pub struct Horizon {
 
 /// The horizon of a stream, or of all of a tenant's; zeros where nothing was dropped.
 pub async fn horizon(tx: &mut Tx, tenant: TenantId, stream: Option<Stream>) -> Result<Horizon> {
-    let sql = "SELECT COALESCE(MAX(dropped_sequence), 0) AS sequence, COALESCE(MAX(dropped_position), 0) AS position,
-            COALESCE(MAX(dropped_before), 0) AS before
-        FROM log_chains WHERE tenant_id = $1 AND ($2 IS NULL OR stream_id = $2)";
-    tx.fetch_one(sql, args![tenant, stream.map(Stream::uuid)]).await
+    let Some(stream) = stream else {
+        let sql = "SELECT CAST(0 AS BIGINT) AS sequence,
+            COALESCE((SELECT MAX(dropped_position) FROM log_chains WHERE tenant_id = $1), 0) AS position,
+            COALESCE((SELECT MAX(dropped_before) FROM log_chains WHERE tenant_id = $1), 0) AS before";
+        return tx.fetch_one(sql, args![tenant]).await;
+    };
+    let sql = "SELECT dropped_sequence AS sequence, dropped_position AS position, dropped_before AS before
+        FROM log_chains WHERE tenant_id = $1 AND stream_id = $2";
+    let found = tx.fetch_optional(sql, args![tenant, Some(stream.uuid())]).await?;
+    Ok(found.unwrap_or(Horizon { sequence: 0, position: 0, before: Timestamp(0) }))
 }
 
 /// How many events are committed and have no position yet.

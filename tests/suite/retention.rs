@@ -77,6 +77,11 @@ async fn put(caller: &Caller, organization: &str, document: &str) {
     caller.call("GrantService/PutResource", put).await;
 }
 
+fn merged(mut request: Value, more: Value) -> Value {
+    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    request
+}
+
 /// Everything that an organization has, as the log tells it.
 async fn states(caller: &Caller, request: Value) -> Result<Vec<Value>, tonic::Status> {
     let mut answers = caller.stream(AS_OF, request).await?;
@@ -141,12 +146,18 @@ on_both_engines! {
         root.refused("EventService/GetEvent", by_id, "EVENT_NOT_FOUND").await;
 
         // What is left is there, from wherever it is asked for.
+        let skipping = |request: Value| root.list(LIST, merged(request, json!({"skipDropped": true})), "events");
         let there = root.list(LIST, json!({"streamId": id, "afterSequence": first - 1}), "events").await;
         assert_eq!(there.len(), 1);
         let of_time = root.list(LIST, json!({"streamId": id, "sinceTime": then}), "events").await;
         assert_eq!(of_time, there);
         let of_all = root.list(LIST, json!({"afterPosition": number(&last["position"])}), "events").await;
         assert_eq!(of_all.last(), there.last());
+        assert_eq!(skipping(json!({"streamId": id})).await, there);
+        assert_eq!(skipping(json!({"streamId": id, "afterSequence": 2, "pageSize": 1})).await, there);
+        assert_eq!(skipping(merged(json!({"streamId": id}), time.clone())).await, there);
+        assert_eq!(skipping(json!({"pageSize": 1})).await, of_all);
+        assert_eq!(skipping(time).await, of_all);
         let audited = root.list("AuditService/ListAuditEvents", json!({"streamId": id}), "events").await;
         assert_eq!(audited, there);
         let mut all = root.list("AuditService/ListAuditEvents", json!({}), "events").await;

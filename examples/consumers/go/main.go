@@ -56,12 +56,14 @@ func take(event *pb.Event, partition int32, offset int64) {
 		}
 		key := []string{"authorization", "Bearer " + os.Getenv("ROSTER_KEY"), "roster-tenant", event.TenantId}
 		ctx := metadata.AppendToOutgoingContext(context.Background(), key...)
-		events := must(service.ListEvents(ctx, &pb.ListEventsRequest{StreamId: stream, AfterSequence: next - 1})).Events
-		if len(events) == 0 || events[0].Sequence != next {
-			log.Fatalf("%s: %d is neither in the topic nor in the log", stream, next)
-		}
-		for _, missing := range events[:min(int64(len(events)), event.Sequence-next)] {
-			take(missing, partition, offset-1) // the record itself is still to come
+		list := &pb.ListEventsRequest{StreamId: stream, AfterSequence: next - 1, SkipDropped: true}
+		events := append(must(service.ListEvents(ctx, list)).Events, event)
+		// What the log has no more, retention has dropped: it is gone for good.
+		last[event.StreamEpoch+stream] = min(events[0].Sequence, event.Sequence) - 1
+		for _, missing := range events {
+			if missing.Sequence < event.Sequence {
+				take(missing, partition, offset-1) // the record itself is still to come
+			}
 		}
 	}
 }

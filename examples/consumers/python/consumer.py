@@ -47,15 +47,16 @@ class Follower:
                 return  # a duplicate
             if event.sequence == last + 1:
                 return self.apply(event, stream, partition, offset)
-            for missing in self.fetch(event, stream, last):
-                self.take(missing, partition, offset - 1)  # the record itself is still to come
+            missing = self.fetch(event, stream, last)
+            # What the log has no more, retention has dropped: it is gone for good.
+            self.last[event.stream_epoch, stream] = (missing or [event])[0].sequence - 1
+            for each in missing:
+                self.take(each, partition, offset - 1)  # the record itself is still to come
 
     def fetch(self, event, stream, last):
-        request = ListEventsRequest(stream_id=stream, after_sequence=last)
+        request = ListEventsRequest(stream_id=stream, after_sequence=last, skip_dropped=True)
         metadata = (("authorization", f"Bearer {self.key}"), ("roster-tenant", event.tenant_id))
         events = self.service.ListEvents(request, metadata=metadata, timeout=30, wait_for_ready=True).events
-        if not events or events[0].sequence != last + 1:
-            raise RuntimeError(f"{stream}: {last + 1} is neither in the topic nor in the log")
         return [each for each in events if each.sequence < event.sequence]
 
 

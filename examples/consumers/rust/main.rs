@@ -49,8 +49,12 @@ impl Follower {
                 1 => return self.apply(event, stream, partition, offset),
                 _ => {}
             }
-            for missing in self.fetch(event, stream, last).await? {
-                Box::pin(self.take(&missing, partition, offset - 1)).await?; // the record itself is still to come
+            let missing = self.fetch(event, stream, last).await?;
+            // What the log has no more, retention has dropped: it is gone for good.
+            let before = missing.first().unwrap_or(event).sequence - 1;
+            self.last.insert((event.stream_epoch.clone(), stream.clone()), before);
+            for each in missing {
+                Box::pin(self.take(&each, partition, offset - 1)).await?; // the record itself is still to come
             }
         }
         Ok(())
@@ -58,12 +62,10 @@ impl Follower {
 
     async fn fetch(&mut self, event: &Event, stream: &str, last: i64) -> Result<Vec<Event>> {
         let list = ListEventsRequest { stream_id: stream.into(), after_sequence: last, ..Default::default() };
-        let mut request = Request::new(list);
+        let mut request = Request::new(ListEventsRequest { skip_dropped: true, ..list });
         request.metadata_mut().insert("authorization", format!("Bearer {}", env::var("ROSTER_KEY")?).parse()?);
         request.metadata_mut().insert("roster-tenant", event.tenant_id.parse()?);
         let mut events = self.service.list_events(request).await?.into_inner().events;
-        let next = events.first().filter(|first| first.sequence == last + 1);
-        next.ok_or_else(|| format!("{stream}: {} is neither in the topic nor in the log", last + 1))?;
         events.retain(|each| each.sequence < event.sequence);
         Ok(events)
     }

@@ -5,4 +5,4 @@ mod start;
 pub mod store;
 
 pub use filter::Filter;
-pub use start::{Place, Start, ensure_kept, place, sequence_before};
+pub use start::{Place, Start, ensure_kept, place, sequence_before, skip_dropped};

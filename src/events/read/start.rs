@@ -101,6 +101,18 @@ pub async fn place(tx: &mut Tx, tenant: TenantId, filter: &Filter, start: Start)
     }
 }
 
+/// Where a list begins that leaves out what retention has dropped.
+pub async fn skip_dropped(tx: &mut Tx, tenant: TenantId, stream: Option<Stream>, start: Start) -> Result<Start> {
+    let horizon = log::horizon(tx, tenant, stream).await?;
+    Ok(match (start, stream) {
+        (Start::Sequence(sequence), _) => Start::Sequence(sequence.max(horizon.sequence)),
+        (Start::Position(position), _) => Start::Position(position.max(horizon.position)),
+        (Start::Time(time), Some(_)) if time < horizon.before => Start::Sequence(horizon.sequence),
+        (Start::Time(time), None) if time < horizon.before => Start::Position(horizon.position),
+        (start, _) => start,
+    })
+}
+
 /// The sequence behind which a list of a stream begins.
 pub async fn sequence_before(tx: &mut Tx, tenant: TenantId, stream: Stream, start: Start) -> Result<i64> {
     match start {

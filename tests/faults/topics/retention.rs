@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{assert_both_proven, house};
 use crate::{
+    consumers::{Stage, log_in},
     history::{topic, with_kafka},
     support::{
         Caller, Database, Engine,
@@ -73,8 +74,19 @@ async fn a_new_topic_gets_what_is_left_of_what_was_dropped() {
     // New ones get the last event of whatever there is, and what came after.
     let settings = with_kafka(&database, &brokers, &second);
     let mut service = Process::start(free_port(), &settings);
-    let caller = Caller::connect(&service.address, key).await;
+    let caller = Caller::connect(&service.address, key.clone()).await;
     caller.call("UserService/CreateUser", json!({"email": "latest@example.com"})).await;
     proven(settings).await;
-    assert_eq!(service.terminate(), Some(0));
+
+    // And consumers go over what is gone for good.
+    tokio::task::spawn_blocking(move || {
+        let log = log_in(&second);
+        let with_holes = log.values().filter(|stream| stream.windows(2).any(|two| two[1].sequence > two[0].sequence + 1));
+        assert!(with_holes.count() > 1, "nothing was dropped");
+        let address = service.address.trim_start_matches("http://").to_owned();
+        Stage { address, key: key.expect("a fresh database"), topic: second, log }.show_all();
+        assert_eq!(service.terminate(), Some(0));
+    })
+    .await
+    .unwrap();
 }
