@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use prost_reflect::{Kind, MessageDescriptor, MethodDescriptor};
 use roster::{
+    auth::scopes::PLATFORM,
     authority::{self, Authority, UserAuthority},
     context::{Actor, Ctx},
     db::Db,
@@ -258,6 +259,17 @@ in_a_house! {
         for method in methods() {
             let Some(request) = about(&method.input(), &acme.id) else { continue };
             asked += 1;
+            if needed(&method) == PLATFORM {
+                // Whatever there is, and whoever asks.
+                for caller in [&acme.owner.caller, &acme.stranger.caller] {
+                    for id in [&acme.id, &nobody] {
+                        let request = about(&method.input(), id).unwrap();
+                        let status = attempt(caller, &method, request).await.expect_err(&name(&method));
+                        assert_lacks(&status, PLATFORM, &name(&method));
+                    }
+                }
+                continue;
+            }
             if !is_self_service(&method) {
                 let status = attempt(&acme.member.caller, &method, request.clone()).await.expect_err(&name(&method));
                 assert_lacks(&status, &needed(&method), &name(&method));

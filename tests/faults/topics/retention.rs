@@ -81,7 +81,8 @@ async fn a_new_topic_gets_what_is_left_of_what_was_dropped() {
     // And consumers go over what is gone for good.
     tokio::task::spawn_blocking(move || {
         let log = log_in(&second);
-        let with_holes = log.values().filter(|stream| stream.windows(2).any(|two| two[1].sequence > two[0].sequence + 1));
+        let with_holes =
+            log.values().filter(|stream| stream.windows(2).any(|two| two[1].sequence > two[0].sequence + 1));
         assert!(with_holes.count() > 1, "nothing was dropped");
         let address = service.address.trim_start_matches("http://").to_owned();
         Stage { address, key: key.expect("a fresh database"), topic: second, log }.show_all();
