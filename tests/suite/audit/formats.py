@@ -56,7 +56,7 @@ class Schema:
         # What a JSON schema does not say: names are those of their numbers, and nothing is out of use.
         its = self.published["classes"][name]
         attributes = its["attributes"]
-        caption = lambda field: attributes[field]["enum"][str(event[field])]["caption"]
+        caption = lambda field: attributes[field]["enum"].get(str(event[field]), {}).get("caption")
         if event["type_uid"] != event["class_uid"] * 100 + event["activity_id"]:
             yield "type_uid is of another activity"
         for field, wanted in [

@@ -251,10 +251,54 @@ async fn every_event_is_valid_in_every_version_of_ocsf() {
         assert_eq!(lines(&default)[0]["metadata"]["version"], "1.8.0");
     }
     assert_eq!(types, roster::events::TYPES.iter().map(|&name| name.to_owned()).collect());
+    assert_mapped(&lines(&file));
     let read = read("ocsf", file).await;
     assert_eq!(read["faults"], json!([]));
     assert_eq!(read["versions"].as_array().unwrap().len(), 8);
     house.server.stop().await;
+}
+
+/// What some events are, in the oldest version and in the newest: class and activity together.
+const MAPPED: [(&str, u64, u64); 14] = [
+    ("user.created", 300_101, 300_101),
+    ("user.suspended", 300_105, 300_105),
+    ("user.erased", 300_199, 300_199),
+    ("membership.created", 300_603, 300_603),
+    ("membership.removed", 300_604, 300_604),
+    ("membership.role_assigned", 300_501, 300_501),
+    ("membership.role_revoked", 300_502, 300_502),
+    ("team.created", 300_606, 300_606),
+    ("team.member_added", 300_603, 300_603),
+    ("team.role_assigned", 300_601, 300_601),
+    ("organization.created", 300_401, 300_401),
+    ("organization.suspended", 300_403, 300_412),
+    ("resource.moved", 300_403, 300_405),
+    ("api_key.revoked", 300_404, 300_404),
+];
+
+/// Whether events are what they are, and of whom.
+fn assert_mapped(lines: &[Value]) {
+    for (name, oldest, newest) in MAPPED {
+        for (version, expected) in [("1.1.0", oldest), ("1.8.0", newest)] {
+            let is_it =
+                |line: &&Value| line["metadata"]["event_code"] == name && line["metadata"]["version"] == version;
+            let line = lines.iter().find(is_it).unwrap();
+            assert_eq!(line["type_uid"], expected, "{name} in {version}");
+            let data = line["unmapped"].as_object().unwrap().values().find(|value| value.get("after").is_some());
+            let after = data.map_or(&Value::Null, |data| &data["after"]);
+            match expected / 100 {
+                3001 => assert_eq!(line["user"]["uid"], line["unmapped"]["subject"]["id"]),
+                3005 if name == "membership.role_assigned" => {
+                    assert_eq!(line["user"]["uid"], after["userId"]);
+                    assert_eq!(line["user"]["uid_alt"], after["membershipId"]);
+                    assert_eq!(line["privileges"].as_array().unwrap().len(), 1);
+                }
+                3006 if name == "team.member_added" => assert_eq!(line["group"]["uid"], after["teamId"]),
+                3006 if name == "membership.created" => assert_eq!(line["group"]["uid"], after["organizationId"]),
+                _ => assert_eq!(line["severity"], "Informational"),
+            }
+        }
+    }
 }
 
 /// Whether a line tells all that the event does, and nothing that is not of it.

@@ -153,9 +153,10 @@ fn address(actor: &Map<String, Value>) -> Option<String> {
 
 /// Words of ours, such as `team_member`, as OCSF writes names: `Team Member`.
 fn title(words: &str) -> String {
-    let capital = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+    let capital = |word: &str| match word.split_at_checked(1) {
+        _ if word == "api" => "API".to_owned(),
+        Some((first, rest)) => first.to_uppercase() + rest,
+        None => String::new(),
     };
     words.split('_').map(capital).collect::<Vec<_>>().join(" ")
 }

@@ -47,6 +47,9 @@ pub fn of(class: Class, version: Version, subject: &Value, states: States<'_>) -
                 put("privileges", privileges(states));
             } else {
                 put("user", member(latest));
+                if let roles @ [_, ..] = &*slugs(roles(latest)) {
+                    put("privileges", json!(roles));
+                }
             }
         }
         Class::EntityManagement => drop(put("entity", entity(version, subject, latest))),
@@ -136,19 +139,19 @@ fn privileges(states: States<'_>) -> Value {
         return json!(right.into_iter().collect::<Vec<_>>());
     }
     let (before, after) = (roles(states.before), roles(states.after));
-    let lost: Vec<_> = before.iter().filter(|role| !after.contains(role)).collect();
-    let won: Vec<_> = after.iter().filter(|role| !before.contains(role)).collect();
-    let changed = match (states.before.is_null() || states.after.is_null(), lost.is_empty(), won.is_empty()) {
-        (false, false, true) => lost,
-        (false, true, false) => won,
-        _ => roles_held(&before, &after),
-    };
-    let slugs = changed.into_iter().map(|role| role.get("role").unwrap_or(role));
-    json!(slugs.collect::<Vec<_>>())
+    let lost: Vec<_> = before.iter().copied().filter(|role| !after.contains(role)).collect();
+    let won: Vec<_> = after.iter().copied().filter(|role| !before.contains(role)).collect();
+    let both = !states.before.is_null() && !states.after.is_null();
+    match (both, lost.is_empty(), won.is_empty()) {
+        (true, false, true) => json!(slugs(lost)),
+        (true, true, false) => json!(slugs(won)),
+        _ => json!(slugs(if after.is_empty() { before } else { after })),
+    }
 }
 
-fn roles_held<'r>(before: &'r [&'r Value], after: &'r [&'r Value]) -> Vec<&'r &'r Value> {
-    if after.is_empty() { before.iter().collect() } else { after.iter().collect() }
+/// The roles by their slugs.
+fn slugs(roles: Vec<&Value>) -> Vec<&Value> {
+    roles.into_iter().map(|role| role.get("role").unwrap_or(role)).collect()
 }
 
 /// The roles of a team, which are slugs, or of a membership, which are assignments.
