@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     io::Write as _,
-    path::Path,
     process::{Command, Stdio},
     sync::LazyLock,
 };
@@ -15,7 +14,7 @@ use super::{chained, export, organization};
 use crate::{
     catalogue::everything::House,
     on_both_engines,
-    support::{Caller, Engine, TestServer, bad_fields, text},
+    support::{Caller, Engine, TestServer, bad_fields, root, text},
 };
 
 /// What somebody calls a thing who means harm to whoever opens a table.
@@ -38,7 +37,7 @@ const HOSTILE: [&str; 14] = [
 
 /// A Python with the packages of these tests.
 static PYTHON: LazyLock<String> = LazyLock::new(|| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let requirements = root.join("tests/suite/audit/requirements.txt");
     let mut bring = Command::new(root.join("dev/python"));
     let found = bring.arg(requirements).stderr(Stdio::inherit()).output().unwrap();
@@ -49,7 +48,7 @@ static PYTHON: LazyLock<String> = LazyLock::new(|| {
 /// What the reader in Python makes of an export.
 async fn read(form: &'static str, file: Vec<u8>) -> Value {
     let reading = move || {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/audit/formats.py");
+        let script = root().join("tests/suite/audit/formats.py");
         let mut reader = Command::new(&*PYTHON);
         let mut reader = reader.arg(script).arg(form).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut input = reader.stdin.take().unwrap();

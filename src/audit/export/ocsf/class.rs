@@ -174,6 +174,8 @@ pub fn of(data: &Data) -> (Class, Activity) {
         D::DomainVerified(_) => (Class::EntityManagement, Activity::Activate),
         D::DomainLost(_) => (Class::EntityManagement, Activity::Deactivate),
         D::OrganizationPurged(_)
+        | D::OrganizationLegalHoldPlaced(_)
+        | D::OrganizationLegalHoldReleased(_)
         | D::DomainVerificationStarted(_)
         | D::DomainFailed(_)
         | D::DomainChecked(_)
