@@ -57,3 +57,23 @@ gone() { # PID DIR SECONDS
         sleep 0.1
     done
 }
+
+# Prints the folder of a virtual environment of Python with these packages, which is kept and found again.
+venv() { # REQUIREMENTS
+    local venv
+    venv=$cache/consumer-venv-$(cksum <"$1" | cut -d ' ' -f 1)
+    if [ ! -e "$venv/complete" ]; then
+        mkdir -p "$cache"
+        rm -rf "$venv"
+        if ! python3 -m venv "$venv" >/dev/null 2>&1; then
+            rm -rf "$venv"
+            apt_install python3 python3-venv || true
+            python3 -m venv "$venv" >&2 || die "no Python 3 with venv here and none could be installed: install it."
+        fi
+        say "fetching packages of Python"
+        "$venv/bin/pip" install -q --disable-pip-version-check -r "$1" >&2 ||
+            die "the packages of $1 could not be installed: let pip reach PyPI."
+        touch "$venv/complete"
+    fi
+    echo "$venv"
+}

@@ -98,17 +98,22 @@ fn cloud_event(event: &Value, proof: &Proof) -> Result<Value> {
     Ok(line)
 }
 
-/// The event of a row of the log, and its proof.
-pub fn of(proven: &Proven, previous: &Hash) -> Result<(Value, Proof)> {
+/// The bytes of the whole event of a row of the log.
+pub fn whole(proven: &Proven) -> Vec<u8> {
     let Proven { payload, subject_payload, actor_payload, .. } = proven;
     let parts = [Some(payload), subject_payload.as_ref(), actor_payload.as_ref()];
-    let whole: Vec<u8> = parts.into_iter().flatten().flatten().copied().collect();
+    parts.into_iter().flatten().flatten().copied().collect()
+}
+
+/// The event of a row of the log, and its proof.
+pub fn of(proven: &Proven, previous: &Hash) -> Result<(Value, Proof)> {
+    let Proven { subject_payload, actor_payload, .. } = proven;
     let personal = PersonalProof {
         actor: seal(&proven.actor_seal, proven.actor_salt.as_deref(), actor_payload.as_deref())?,
         subject: seal(&proven.subject_seal, proven.subject_salt.as_deref(), subject_payload.as_deref())?,
     };
     let proof = Proof { previous_hash: hex(previous), hash: hex(&proven.hash), personal };
-    Ok((chain::json(&whole)?, proof))
+    Ok((chain::json(&whole(proven))?, proof))
 }
 
 fn seal(hash: &[u8], salt: Option<&[u8]>, payload: Option<&[u8]>) -> Result<Option<Seal>> {

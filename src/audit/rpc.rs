@@ -1,14 +1,15 @@
 //! AuditService.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use tonic::{Request, Response, Status};
 
 use super::{
     as_of::{self, When},
     checkpoint,
-    export::{self, Export},
+    export::{self, Export, Form, ocsf::Version},
     list::{self, Query},
+    note::Signer,
 };
 use crate::{
     clock::Timestamp,
@@ -117,17 +118,36 @@ impl AuditService for Service {
         if up_to > 0 && up_to < after {
             fields.wrong("up_to_sequence", "before after_sequence");
         }
-        let _: Option<pb::ExportFormat> = fields.choice_optional("format", request.format); // there is one so far
+        let form = read_form(&mut fields, &request, self.signer.as_ref());
         fields.done()?;
-        let signer = self.signer.clone().ok_or_else(no_key)?;
+        let form = form?;
         let export = self
             .read(async move |tx| {
                 events::ensure_stream(tx, &ctx, stream).await?;
                 Export::begin(tx, ctx.tenant_id, stream, after..up_to).await
             })
             .await?;
-        Ok(Response::new(Box::pin(export::chunks(self.log.clone(), export, signer))))
+        Ok(Response::new(Box::pin(export::chunks(self.log.clone(), export, form))))
     }
+}
+
+/// Reads how an export is wanted. That there is no key to sign with is an error of its own.
+fn read_form(fields: &mut Fields, request: &pb::ExportEventsRequest, signer: Option<&Arc<Signer>>) -> Result<Form> {
+    let format = fields.choice_optional("format", request.format).unwrap_or(pb::ExportFormat::JsonLines);
+    let version = request.ocsf_version.parse().unwrap_or_else(|which: String| {
+        fields.wrong("ocsf_version", which);
+        Version::DEFAULT
+    });
+    if format != pb::ExportFormat::Ocsf && !request.ocsf_version.is_empty() {
+        fields.wrong("ocsf_version", "only with EXPORT_FORMAT_OCSF");
+    }
+    Ok(match format {
+        pb::ExportFormat::Unspecified | pb::ExportFormat::JsonLines => {
+            Form::JsonLines(signer.cloned().ok_or_else(no_key)?)
+        }
+        pb::ExportFormat::Csv => Form::Csv,
+        pb::ExportFormat::Ocsf => Form::Ocsf(version),
+    })
 }
 
 fn no_key() -> Error {

@@ -58,19 +58,32 @@ type Refusal = String;
 /// Proves an export. The outer error is one of reading.
 /// A checkpoint that somebody kept is held against it, where there is one: its note.
 pub fn verify(from: impl BufRead, verifier: &Verifier, kept: Option<&str>) -> std::io::Result<Result<Proven, Fault>> {
-    let mut proof = Verification { lines: Lines { from, number: 0 }, digest: Sha256::new() };
-    proof.run(verifier, kept)
+    let lines = Lines { from, number: 0 };
+    let mut proof = Verification { lines, digest: Sha256::new(), header_hash: [0; 32], end: None };
+    let proven = proof.run(verifier, kept)?;
+    match proven {
+        Err(fault) if fault.line > 1 && proof.header_was_changed(verifier)? => {
+            let what = "the header was changed: it is not what was signed".to_owned();
+            Ok(Err(Fault { line: 1, sequence: None, what }))
+        }
+        proven => Ok(proven),
+    }
 }
 
 struct Verification<R> {
     lines: Lines<R>,
     /// Of every line but the last.
     digest: Sha256,
+    /// Of the first line.
+    header_hash: Hash,
+    /// The last line, once it was read.
+    end: Option<Vec<u8>>,
 }
 
 impl<R: BufRead> Verification<R> {
     fn run(&mut self, verifier: &Verifier, kept: Option<&str>) -> std::io::Result<Result<Proven, Fault>> {
         let Some(line) = self.lines.next()? else { return Ok(Err(self.fault(None, "empty: not an export"))) };
+        self.header_hash = Sha256::digest(&line).into();
         let mut at = match parse::<Header>(&line).and_then(Place::begin) {
             Ok(place) => place,
             Err(what) => return Ok(Err(self.fault(None, what))),
@@ -83,6 +96,7 @@ impl<R: BufRead> Verification<R> {
             };
             if is_end(&line) {
                 let done = at.check_kept(kept, verifier).and_then(|()| self.end(&line, &at, verifier));
+                self.end = Some(line);
                 let proven = match done {
                     Ok(proven) => proven,
                     Err(what) => return Ok(Err(self.fault(None, what))),
@@ -108,16 +122,28 @@ impl<R: BufRead> Verification<R> {
         let signed_once = end.note.matches("\n\u{2014} ").count() == 1;
         let text = verifier.open(&end.note).filter(|_| signed_once);
         let text = text.ok_or_else(|| format!("not signed by the key of {}", verifier.name()))?;
-        if text != super::export::statement(verifier.name(), &at.header, &end) {
+        if text != super::export::statement(verifier.name(), &at.header, &self.header_hash, &end) {
             return Err("what was signed is not what the export says".to_owned());
         }
         if end.digest != digest {
-            let what =
-                "every record is right, and not all is as it was signed: the header was changed, or personal data";
-            return Err(format!("{what} was taken out"));
+            let what = "every record is right, and not all is as it was signed: personal data was taken out";
+            return Err(what.to_owned());
         }
         let (stream, from, through) = (at.header.stream.clone(), at.header.from, end.through);
         Ok(Proven { stream, from, through, signed_by: verifier.name().to_owned() })
+    }
+
+    /// Whether it is the header that is wrong, where something is: what follows is held against it, and only the end, which
+    /// is signed, tells which of them is right.
+    fn header_was_changed(&mut self, verifier: &Verifier) -> std::io::Result<bool> {
+        while self.end.is_none() {
+            let Some(line) = self.lines.next()? else { return Ok(false) };
+            self.end = Some(line).filter(|line| is_end(line));
+        }
+        let end: Option<End> = self.end.as_ref().and_then(|end| serde_json::from_slice(end).ok());
+        let signed = end.as_ref().and_then(|end| verifier.open(&end.note));
+        let header = signed.and_then(|text| text.lines().find(|line| line.starts_with("header ")));
+        Ok(header.is_some_and(|header| header != super::export::header_statement(&self.header_hash)))
     }
 
     fn fault(&self, sequence: Option<i64>, what: impl Into<String>) -> Fault {

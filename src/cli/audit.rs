@@ -43,11 +43,36 @@ pub struct Export {
     /// Only events up to this sequence. 0: all.
     #[arg(long, value_name = "SEQUENCE", default_value = "0")]
     up_to: i64,
+    /// How it is written. `json-lines`: with a proof for `verify`; `csv`: a table, which no spreadsheet takes for formulas;
+    /// `ocsf`: events of the Open Cybersecurity Schema Framework, one a line.
+    #[arg(long, default_value = "json-lines")]
+    format: Format,
+    /// Which version of OCSF: 1.1.0 to 1.8.0; 1.8.0 where none is given. With `--format ocsf`.
+    #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true)]
+    ocsf_version: String,
     /// Where to write; `-` is standard output. A file that is there is not written over.
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     output: PathBuf,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// How an export is written.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    JsonLines,
+    Csv,
+    Ocsf,
+}
+
+impl From<Format> for pb::ExportFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::JsonLines => Self::JsonLines,
+            Format::Csv => Self::Csv,
+            Format::Ocsf => Self::Ocsf,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -94,7 +119,8 @@ async fn export(config: &Config, export: Export) -> Result<u8, Failure> {
         stream_id: export.stream,
         after_sequence: export.after,
         up_to_sequence: export.up_to,
-        ..pb::ExportEventsRequest::default()
+        format: pb::ExportFormat::from(export.format).into(),
+        ocsf_version: export.ocsf_version,
     };
     let answered = client.export_events(export.connection.sign(Request::new(request))?).await;
     let mut chunks = match answered {

@@ -1,7 +1,9 @@
 //! Checkpoints, and exports that can be proven.
 
+mod formats;
 mod mutations;
 mod queries;
+mod rewritten;
 
 use std::time::{Duration, Instant};
 

@@ -494,7 +494,13 @@ in_a_house! {
         assert!(!events.is_empty() && events.iter().all(|event| event["organizationId"] == acme.id.as_str()));
         assert_eq!(manager.call("AuditService/GetCheckpoint", own.clone()).await["checkpoint"]["streamId"], acme.id.as_str());
         let of_organization = json!({"organizationId": acme.id});
-        for (method, request) in [("AuditService/ExportEvents", own), ("AuditService/ReadStateAsOf", of_organization)] {
+        let export = |stream: &Value, format: &str| json!({"streamId": stream["streamId"], "format": format});
+        for (method, request) in [
+            ("AuditService/ExportEvents", own.clone()),
+            ("AuditService/ExportEvents", export(&own, "EXPORT_FORMAT_CSV")),
+            ("AuditService/ExportEvents", export(&own, "EXPORT_FORMAT_OCSF")),
+            ("AuditService/ReadStateAsOf", of_organization),
+        ] {
             let mut answers = manager.stream(method, request).await.unwrap();
             assert!(answers.message().await.unwrap().is_some(), "{method}");
         }
@@ -502,6 +508,9 @@ in_a_house! {
         let other = json!({"streamId": other["organization"]["organizationId"]});
         for method in ["AuditService/ListAuditEvents", "AuditService/GetCheckpoint", "AuditService/ExportEvents"] {
             manager.refused(method, other.clone(), "ORGANIZATION_NOT_FOUND").await;
+        }
+        for format in ["EXPORT_FORMAT_CSV", "EXPORT_FORMAT_OCSF"] {
+            manager.refused("AuditService/ExportEvents", export(&other, format), "ORGANIZATION_NOT_FOUND").await;
         }
     }
 

@@ -1,7 +1,7 @@
 //! The catalogue of events, docs/events.md: written from the contract and from one real event of every type.
 
 mod comments;
-mod everything;
+pub mod everything;
 mod example;
 mod page;
 

@@ -18,6 +18,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Writer {
     header: Header,
+    header_hash: Hash,
     next: i64,
     hash: Hash,
     digest: Sha256,
@@ -42,7 +43,8 @@ impl Writer {
         };
         let line = line(&header)?;
         let digest = Sha256::new().chain_update(&line);
-        Ok((Self { next: header.from, header, hash, digest }, line))
+        let header_hash = Sha256::digest(&line).into();
+        Ok((Self { next: header.from, header, header_hash, hash, digest }, line))
     }
 
     /// The line of the next event.
@@ -64,7 +66,7 @@ impl Writer {
             digest: hex(&self.digest.finalize()),
             note: String::new(),
         };
-        end.note = signer.sign(&statement(signer.name(), &self.header, &end));
+        end.note = signer.sign(&statement(signer.name(), &self.header, &self.header_hash, &end));
         line(&end)
     }
 }

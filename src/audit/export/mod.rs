@@ -1,15 +1,20 @@
 //! Exports of a stream, for those who keep it elsewhere.
 
+mod csv;
+mod formula;
 pub mod jsonl;
+pub mod ocsf;
 
 use std::{ops::Range, sync::Arc};
 
 use async_stream::try_stream;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use prost::Message as _;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tonic::Status;
 
-use super::note::Signer;
+use super::{note::Signer, record};
 use crate::{
     db::Tx,
     error::{Error, Reason, Result},
@@ -26,6 +31,17 @@ use crate::{
 const PAGE: i64 = 500;
 /// How large a piece of a file gets before it is sent: one event may be larger.
 const CHUNK_BYTES: usize = 64 << 10;
+
+/// How an export is written.
+#[derive(Debug, Clone)]
+pub enum Form {
+    /// Lines that can be proven, signed.
+    JsonLines(Arc<Signer>),
+    /// A table.
+    Csv,
+    /// Events of the Open Cybersecurity Schema Framework.
+    Ocsf(ocsf::Version),
+}
 
 /// An export, as it was asked for, and where it begins.
 #[derive(Debug)]
@@ -75,6 +91,61 @@ fn ensure_whole(stream: Stream, after: i64, page: &[store::Proven]) -> Result<()
     }
 }
 
+/// An export that is being written.
+enum Writer {
+    JsonLines(Box<jsonl::Writer>, Arc<Signer>),
+    Csv(Arc<str>),
+    Ocsf(Arc<str>, ocsf::Version),
+}
+
+impl Writer {
+    /// Begins a file; answers what comes before the first event, too.
+    fn begin(form: Form, export: &Export, stream_epoch: &Arc<str>) -> Result<(Self, Vec<u8>)> {
+        let epoch = stream_epoch.clone();
+        match form {
+            Form::JsonLines(signer) => {
+                let Export { tenant_id, stream, after, hash, .. } = *export;
+                let (writer, header) = jsonl::Writer::begin(tenant_id, stream, stream_epoch, after, hash)?;
+                Ok((Self::JsonLines(Box::new(writer), signer), header))
+            }
+            Form::Csv => Ok((Self::Csv(epoch), csv::header()?)),
+            Form::Ocsf(version) => Ok((Self::Ocsf(epoch, version), Vec::new())),
+        }
+    }
+
+    /// The line of the next event.
+    fn record(&mut self, proven: &store::Proven) -> Result<Vec<u8>> {
+        let whole = || record::whole(proven);
+        match self {
+            Self::JsonLines(writer, _) => writer.record(proven),
+            Self::Csv(epoch) => csv::record(&chain::json(&whole())?, epoch),
+            Self::Ocsf(epoch, version) => {
+                let (event, json) = (pb::Event::decode(&*whole()).map_err(Error::internal)?, chain::json(&whole())?);
+                ocsf::record(&event, &json, epoch, *version)
+            }
+        }
+    }
+
+    /// What comes behind the last event.
+    fn end(self) -> Result<Vec<u8>> {
+        match self {
+            Self::JsonLines(writer, signer) => writer.end(&signer),
+            Self::Csv(_) | Self::Ocsf(..) => Ok(Vec::new()),
+        }
+    }
+}
+
+/// What an event, as JSON, says: the field of its type (`membership.created` is `membershipCreated`).
+fn data(event: &Value) -> Option<&Map<String, Value>> {
+    let mut words = event.get("type")?.as_str()?.split(['.', '_']);
+    let mut field = words.next()?.to_owned();
+    for word in words {
+        field.extend(word.chars().next().map(|letter| letter.to_ascii_uppercase()));
+        field.extend(word.chars().skip(1));
+    }
+    event.get(field)?.as_object()
+}
+
 fn gone() -> Error {
     Error::new(Reason::Conflict, "retention was at work: begin again")
 }
@@ -83,11 +154,11 @@ fn gone() -> Error {
 pub fn chunks(
     log: Reader,
     export: Export,
-    signer: Arc<Signer>,
+    form: Form,
 ) -> impl tokio_stream::Stream<Item = Result<pb::ExportEventsResponse, Status>> + Send {
     try_stream! {
-        let Export { tenant_id, stream, mut after, up_to, hash } = export;
-        let (mut writer, mut chunk) = jsonl::Writer::begin(tenant_id, stream, &log.stream_epoch, after, hash)?;
+        let (mut writer, mut chunk) = Writer::begin(form, &export, &log.stream_epoch)?;
+        let Export { tenant_id, stream, mut after, up_to, .. } = export;
         while after < up_to {
             if log.stop.is_cancelled() {
                 Err(Error::new(Reason::ShuttingDown, "the service is stopping: export again on another replica"))?;
@@ -108,7 +179,7 @@ pub fn chunks(
                 }
             }
         }
-        chunk.extend(writer.end(&signer)?);
+        chunk.extend(writer.end()?);
         yield pb::ExportEventsResponse { chunk };
     }
 }
@@ -166,10 +237,16 @@ pub fn checkpoint(name: &str, stream: &str, sequence: i64, hash: &str, more: &[S
     text
 }
 
-/// What is signed of an export.
-pub fn statement(name: &str, header: &Header, end: &End) -> String {
+/// What is signed of an export, whose first line has this hash.
+pub fn statement(name: &str, header: &Header, header_hash: &Hash, end: &End) -> String {
     let from = format!("from {} {}", header.from, base64(&header.previous_hash));
-    checkpoint(name, &header.stream, end.through, &end.hash, &[from, format!("export {}", base64(&end.digest))])
+    let more = [from, header_statement(header_hash), format!("export {}", base64(&end.digest))];
+    checkpoint(name, &header.stream, end.through, &end.hash, &more)
+}
+
+/// What is signed of an export's first line.
+pub fn header_statement(hash: &Hash) -> String {
+    format!("header {}", STANDARD.encode(hash))
 }
 
 /// A hash in base64, from hexadecimal; what is no hash is left as it is.

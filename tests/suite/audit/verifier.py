@@ -135,6 +135,27 @@ def check_checkpoint(event, name, key, head, hashes):
         must(text == f"{origin}\n{sequence}\n{b64(hashes[int(sequence)])}\n")
 
 
+def header_line(lines):
+    return "header " + base64.b64encode(sha256(lines[0])).decode()
+
+
+def header_was_changed(lines, key):
+    """Whether it is the header that is wrong, of these lines and those that follow a bad one: the signed end tells."""
+    name, _, encoded = key.split("+", 2)
+    for line in lines[1:]:
+        try:
+            note = json.loads(line)["note"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        try:
+            signed = signed_text(note, name, unbase64(encoded)) or ""
+        except (AttributeError, TypeError):
+            return False
+        headers = [line for line in signed.split("\n") if line.startswith("header ")]
+        return bool(headers) and headers[0] != header_line(lines)
+    return False
+
+
 def prove(lines, at, key):
     """Proves the lines; at[0] is the number of the one that is looked at."""
     name, _, encoded = key.split("+", 2)
@@ -169,7 +190,7 @@ def prove(lines, at, key):
     must((value["events"], value["through"], value["hash"]) == (sequence - begin, sequence - 1, hashed.hex()))
     must(value["digest"] == digest.hexdigest())
     text = f"{name}/{head['stream']}\n{sequence - 1}\n{b64(value['hash'])}\n"
-    text += f"from {begin} {b64(head['previousHash'])}\nexport {b64(value['digest'])}\n"
+    text += f"from {begin} {b64(head['previousHash'])}\n{header_line(lines)}\nexport {b64(value['digest'])}\n"
     must(signed_text(value["note"], name, signer) == text and value["note"].count("\n\u2014 ") == 1)
     at[0] += 1
     must(at[0] > len(lines))
@@ -186,7 +207,8 @@ def main():
             prove(lines, at, key)
             print("null", flush=True)
         except (Bad, InvalidSignature, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-            print(at[0], flush=True)
+            blamed = at[0] > 1 and header_was_changed(lines[:1] + lines[at[0] - 1 :], key)
+            print(1 if blamed else at[0], flush=True)
 
 
 if __name__ == "__main__":

@@ -32,31 +32,38 @@ const TENANT_WIDE: [(&str, &str); 7] = [
 
 /// The whole log of a tenant in which everything happened, by position.
 pub async fn events(engine: Engine) -> Vec<DynamicMessage> {
-    let (dns, mail) = (NameServer::start().await, MailServer::start().await);
-    let database = Database::fresh(engine).await;
-    let mut config = config(&database);
-    config.domains.dns_servers = vec![dns.address];
-    config.mail.smtp_url = Some(mail.url());
-    config.audit.checkpoint_after = DAY * 60; // none comes before the end
-    config.mail.from = "Acme <hello@acme.example>".parse().unwrap();
-    let house = House { server: TestServer::configured(database, config).await, dns, mail };
-    house.live().await;
-    for (method, request) in TENANT_WIDE {
-        house.root().call(method, serde_json::from_str(request).unwrap()).await;
-    }
-    house.let_time_pass().await;
+    let house = House::lived(engine).await;
     let log = house.log().await;
     house.server.stop().await;
     log
 }
 
-struct House {
-    server: TestServer,
+/// A server, and what it asks and tells.
+pub struct House {
+    pub server: TestServer,
     dns: NameServer,
     mail: MailServer,
 }
 
 impl House {
+    /// One in which everything happened.
+    pub async fn lived(engine: Engine) -> Self {
+        let (dns, mail) = (NameServer::start().await, MailServer::start().await);
+        let database = Database::fresh(engine).await;
+        let mut config = config(&database);
+        config.domains.dns_servers = vec![dns.address];
+        config.mail.smtp_url = Some(mail.url());
+        config.audit.checkpoint_after = DAY * 60; // none comes before the end
+        config.mail.from = "Acme <hello@acme.example>".parse().unwrap();
+        let house = Self { server: TestServer::configured(database, config).await, dns, mail };
+        house.live().await;
+        for (method, request) in TENANT_WIDE {
+            house.root().call(method, serde_json::from_str(request).unwrap()).await;
+        }
+        house.let_time_pass().await;
+        house
+    }
+
     fn root(&self) -> &Caller {
         &self.server.root
     }
