@@ -10,9 +10,11 @@ const SERVICES: [&str; 5] =
     ["UserService", "MembershipService", "OrganizationService", "InvitationService", "DomainService"];
 
 /// Methods that change something, and are not part of the histories; and why.
-const LEFT_OUT: [(&str, &str); 2] = [
+const LEFT_OUT: [(&str, &str); 4] = [
     ("DomainService/ConfirmDomain", "asks the domain name system: `domains` does, with a real one"),
     ("DomainService/JoinByEmail", "needs a verified domain: `domains` does, with a real name server"),
+    ("OrganizationService/PlaceLegalHold", "is for whoever runs the platform: `retention` does"),
+    ("OrganizationService/ReleaseLegalHold", "is for whoever runs the platform: `retention` does"),
 ];
 
 /// Every method by its name: the permission that it needs, and whether users call it about themselves.
