@@ -2,6 +2,7 @@
 
 mod mutations;
 mod queries;
+mod signers;
 
 use std::time::{Duration, Instant};
 
