@@ -167,6 +167,17 @@ pub fn reason_name(reason: Reason) -> &'static str {
     name.strip_prefix("ERROR_REASON_").unwrap_or(name)
 }
 
+impl Error {
+    /// What an operator reads on a command line: what happened, without the words of the API.
+    pub fn told(&self) -> String {
+        match (&self.0.source, self.0.reason) {
+            (Some(source), Reason::Internal) => source.to_string(),
+            (Some(source), _) => format!("{}: {source}", self.0.message),
+            (None, _) => self.0.message.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.reason_name(), self.0.message)?;

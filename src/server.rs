@@ -78,8 +78,8 @@ const STREAM_WINDOW: u32 = 64 << 10;
 /// streams of Checks that are full, stay below.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
-/// The tail, the leader, the wake-ups and the keys of issuers.
-const BACKGROUND_TASKS: usize = 4;
+/// The tail, the leader, the wake-ups, the keys of issuers, and the key that this replica signs with.
+const BACKGROUND_TASKS: usize = 5;
 
 /// A server that is running.
 #[derive(Debug)]
@@ -116,6 +116,9 @@ pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Re
     let db = Db::open(&config.location).await?;
     upgrade::run(&db).await?;
     let first_key = bootstrap::run(&db, &clock).await?;
+
+    let verifier = signer.as_ref().map(|signer| signer.verifier().to_string());
+    let signers = audit::signers::Signers::begin(db.clone(), clock.clone(), verifier).await?;
 
     let wake = Wake::default();
     let index = Arc::new(Index::new(db.clone(), config.index));
@@ -161,6 +164,7 @@ pub async fn start(config: &Config, clock: Clock, stop: CancellationToken) -> Re
         credentials.clone(),
         mailer,
         signer,
+        signers,
     );
 
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -218,6 +222,7 @@ fn spawn_background(
     credentials: Arc<Credentials>,
     mailer: Mailer,
     signer: Option<Arc<audit::note::Signer>>,
+    signers: audit::signers::Signers,
 ) {
     let leader = Leader {
         db: db.clone(),
@@ -239,14 +244,17 @@ fn spawn_background(
     };
     let _ = config;
     let (for_tail, for_leader, for_wake, for_tokens) = (stop.clone(), stop.clone(), stop.clone(), stop.clone());
+    let for_signers = stop.clone();
     let wake_db = db.clone();
     // A task that ends, ends the service: without it the log would stand still unseen.
     let ends = || server.clone().drop_guard();
     let (with_tail, with_leader, with_wake, with_tokens) = (ends(), ends(), ends(), ends());
+    let with_signers = ends();
     tasks.spawn(async move { (tail.run(for_tail).await, with_tail).0 });
     tasks.spawn(async move { (leader.run(for_leader).await, with_leader).0 });
     tasks.spawn(async move { (wake.run(wake_db, for_wake).await, with_wake).0 });
     tasks.spawn(async move { (credentials.tokens().run(for_tokens).await, with_tokens).0 });
+    tasks.spawn(async move { (signers.run(&for_signers).await, with_signers).0 });
     tasks.close();
 }
 

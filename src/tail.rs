@@ -34,6 +34,7 @@ pub struct Tail {
     head: watch::Sender<i64>,
     recent: Arc<events::Recent>,
     hearing: Hearing,
+    batches: events::Batches,
     /// The chain's hash at the last position that was read, once something was.
     last: Option<Hash>,
 }
@@ -81,7 +82,8 @@ impl Tail {
         let (head, _) = events::store::head(&mut db.snapshot().await?).await?;
         index.heard(Instant::now());
         let (head, recent, hearing) = (watch::Sender::new(head), Arc::default(), Hearing::default());
-        Ok(Self { db, wake, index, credentials, head, recent, hearing, last: None })
+        let batches = events::Batches::of(BATCH_MAX);
+        Ok(Self { db, wake, index, credentials, head, recent, hearing, batches, last: None })
     }
 
     /// The last position that was read.
@@ -134,7 +136,7 @@ impl Tail {
         let after = *self.head.borrow();
         let at = Instant::now();
         let mut tx = self.db.snapshot().await?;
-        let records = events::store::after_position_everywhere(&mut tx, after, BATCH_MAX).await?;
+        let records = self.batches.after(&mut tx, after).await?;
         let pending = events::store::pending(&mut tx).await?;
         let (end, _) = events::store::head(&mut tx).await?;
         let goes_on = end >= after && self.goes_on(&mut tx, after).await?;
@@ -148,7 +150,7 @@ impl Tail {
             return Ok(Read::WentBack { from: after, to: end });
         }
         self.last = last;
-        let full = i64::try_from(records.len()).is_ok_and(|count| count == BATCH_MAX);
+        let more = reached > after && reached < end;
         self.recent.note(&records);
         let mut head = after;
         let mut events = Vec::new();
@@ -160,13 +162,13 @@ impl Tail {
         }
         self.index.feed(&events);
         events.iter().for_each(|event| self.credentials.feed(event));
-        if !full && let Some(until) = self.hearing.read(at, pending) {
+        if !more && let Some(until) = self.hearing.read(at, pending) {
             self.index.heard(until);
         }
         if head > after {
             self.head.send_replace(head);
         }
-        Ok(if full { Read::More } else { Read::All })
+        Ok(if more { Read::More } else { Read::All })
     }
 }
 

@@ -8,6 +8,7 @@ mod list;
 pub mod note;
 mod record;
 mod rpc;
+pub mod signers;
 pub mod verify;
 
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, kafka_of};
+use super::{Failure, kafka_of, looked};
 use crate::{
     config::{Config, Kafka},
     relay::{
@@ -30,10 +30,7 @@ pub enum Verb {
 
 pub async fn run(config: &Config, verb: Verb) -> Result<u8, Failure> {
     let Verb::Apply { dry_run, retention } = verb;
-    apply(config, dry_run, retention).await.or_else(|error| {
-        eprintln!("roster: not applied: {error}");
-        Ok(2)
-    })
+    Ok(looked(apply(config, dry_run, retention).await, "not applied"))
 }
 
 async fn apply(config: &Config, dry_run: bool, retention: bool) -> Result<u8, Failure> {

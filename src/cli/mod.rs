@@ -18,9 +18,12 @@ mod verify;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{Config, Settings, with_file};
 #[cfg(feature = "kafka")]
 use crate::db::{Db, Location};
+use crate::{
+    config::{Config, Settings, with_file},
+    error::Error,
+};
 
 /// Roster: organizations, members, roles, and the answer to "may this person do this here?".
 #[derive(Debug, Parser)]
@@ -46,7 +49,8 @@ enum Verb {
     /// Export the log and prove an export: nothing in it was changed, left out, put in or moved.
     #[command(subcommand)]
     Audit(audit::Verb),
-    /// Read a topic to its end and prove it: nothing lost, duplicated, reordered or phantom.
+    /// Read a topic to its end and prove it: nothing lost, duplicated, reordered or phantom. Exit code 0: no fault was
+    /// found; 1: one was; 2: nothing could be verified.
     #[cfg(feature = "kafka")]
     Verify(verify::Verify),
     /// The topics: make them, or hold them against what they have to be.
@@ -57,10 +61,12 @@ enum Verb {
     #[cfg(feature = "kafka")]
     #[command(subcommand)]
     Events(events::Verb),
-    /// Rebuild the whole state from Kafka alone, and print it as JSON lines, or compare it with the database.
+    /// Rebuild the whole state from Kafka alone, and print it as JSON lines, or compare it with the database. Exit code 0:
+    /// rebuilt, and nothing differs; 1: something differs; 2: it could not be rebuilt, or not compared.
     #[cfg(feature = "kafka")]
     Rebuild(rebuild::Rebuild),
-    /// Say what in the cluster's settings endangers the promises.
+    /// Say what endangers the promises: in the cluster's settings, in what the topics have, in the keys that sign. Exit code
+    /// 0: nothing was found; 1: something was; 2: nothing could be examined.
     #[cfg(feature = "kafka")]
     Doctor(doctor::Doctor),
 }
@@ -68,7 +74,9 @@ enum Verb {
 /// Runs the command line; answers the process's exit code.
 pub async fn run() -> u8 {
     let arguments: Vec<String> = std::env::args().collect();
-    let (command, tables, mut faults) = match with_file(Cli::command(), &arguments) {
+    // Its variable is named beside each setting, and not what it holds.
+    let command = Cli::command().mut_args(|argument| argument.hide_env_values(true));
+    let (command, tables, mut faults) = match with_file(command, &arguments) {
         Ok(read) => read,
         Err(faults) => return refuse(&faults),
     };
@@ -101,8 +109,23 @@ pub async fn run() -> u8 {
         Some(Verb::Doctor(doctor)) => doctor::run(&config, doctor).await,
     };
     done.unwrap_or_else(|error| {
-        eprintln!("roster: {error}");
+        eprintln!("roster: {}", told(&error));
         1
+    })
+}
+
+/// What a command fails with, as an operator reads it.
+fn told(failure: &Failure) -> String {
+    failure.downcast_ref().map_or_else(|| failure.to_string(), Error::told)
+}
+
+/// The exit codes of every command that looks at something: 0, all is well; 1, something is wrong, and told; 2, it could
+/// not be looked at, or nothing was done.
+#[cfg(feature = "kafka")]
+fn looked(done: Result<u8, Failure>, otherwise: &str) -> u8 {
+    done.unwrap_or_else(|error| {
+        eprintln!("roster: {otherwise}: {}", told(&error));
+        2
     })
 }
 
@@ -123,11 +146,11 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[cfg(feature = "kafka")]
 async fn open_database(config: &Config) -> Result<Db, Failure> {
     match &config.location {
-        Location::Folder(folder) if !folder.is_dir() => {
+        Location::Folder(folder) if !config.location.is_made() => {
             let folder = folder.display();
-            Err(format!("there is no folder {folder}: set data_dir or database_url").into())
+            Err(format!("there is no database in the folder {folder}: set data_dir or database_url").into())
         }
-        location => Ok(Db::open(location).await?),
+        location => Db::open(location).await.map_err(|error| error.told().into()),
     }
 }
 

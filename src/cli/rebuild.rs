@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write as _};
 use prost::Message as _;
 use prost_reflect::DynamicMessage;
 
-use super::{Failure, kafka_of, open_database};
+use super::{Failure, kafka_of, looked, open_database};
 use crate::{
     config::{Config, Kafka},
     rebuild::{self, Difference, Fold},
@@ -18,8 +18,7 @@ pub struct Rebuild {
     /// From which topic.
     #[arg(long, value_enum)]
     from: From,
-    /// Compare with the database, to the field, in place of printing: exit code 0 where nothing differs, 1 where
-    /// something does, 2 where it could not be compared. What is not published yet differs.
+    /// Compare with the database, to the field, in place of printing. What is not published yet differs.
     #[arg(long)]
     compare: bool,
 }
@@ -43,10 +42,7 @@ pub async fn run(config: &Config, rebuild: Rebuild) -> Result<u8, Failure> {
         let fold = read(kafka, feed).await?;
         if rebuild.compare { compare(config, fold).await } else { print(fold) }
     };
-    done.await.or_else(|error| {
-        eprintln!("roster: nothing was rebuilt: {error}");
-        Ok(2)
-    })
+    Ok(looked(done.await, "nothing was rebuilt"))
 }
 
 async fn read(kafka: Kafka, feed: Feed) -> Result<Fold, Failure> {

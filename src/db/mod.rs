@@ -40,6 +40,19 @@ pub enum Location {
     },
 }
 
+/// The file of the embedded engine, in its folder.
+const FILE: &str = "roster.db";
+
+impl Location {
+    /// Whether there is a database already, as far as that is known without opening it.
+    pub fn is_made(&self) -> bool {
+        match self {
+            Self::Folder(folder) => folder.join(FILE).is_file(),
+            Self::Postgres { .. } => true,
+        }
+    }
+}
+
 /// The database.
 #[derive(Debug, Clone)]
 pub enum Db {
@@ -76,7 +89,7 @@ impl Db {
     async fn open_sqlite(folder: &PathBuf) -> Result<Self> {
         tokio::fs::create_dir_all(folder).await.map_err(Error::internal)?;
         let options = SqliteConnectOptions::new()
-            .filename(folder.join("roster.db"))
+            .filename(folder.join(FILE))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)

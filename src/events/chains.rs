@@ -69,6 +69,13 @@ pub async fn is_there(tx: &mut Tx, stream: Stream) -> Result<bool> {
     Ok(count > 0)
 }
 
+/// Whether there is a chain of this tenant: for whoever operates the service.
+pub async fn has_tenant(tx: &mut Tx, tenant: TenantId) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM log_chains WHERE tenant_id = $1 LIMIT 1) AS one";
+    let (count,): (i64,) = tx.fetch_one(sql, args![tenant]).await?;
+    Ok(count > 0)
+}
+
 /// The chain's hash at a position; nothing where there is none.
 pub async fn at_position(tx: &mut Tx, position: i64) -> Result<Option<Hash>> {
     let sql = "SELECT hash FROM events_positions WHERE position = $1";

@@ -4,6 +4,7 @@
 //! or the tenant for its own stream), which is what makes them contiguous, in commit order, and safe under rollback.
 
 pub mod base;
+mod batches;
 pub mod chain;
 pub mod chains;
 pub mod cloud_event;
@@ -22,6 +23,7 @@ mod watches;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use batches::Batches;
 use chain::Sealed;
 pub use data::{TYPES, type_name};
 pub use ledger::Ledger;

@@ -52,12 +52,28 @@ macro_rules! with_personal {
     };
 }
 
-pub(super) use {columns, with_personal};
+/// What an event weighs.
+macro_rules! weight {
+    () => {
+        "length(e.payload) + COALESCE(length(x.subject_payload), 0) + COALESCE(length(x.actor_payload), 0)"
+    };
+}
+
+pub(super) use {columns, weight, with_personal};
+
+/// How many bytes of events are read at once, where somebody reads the whole log: one comes whatever it weighs.
+pub(super) const BATCH_BYTES_MAX: i64 = 8 << 20;
 
 impl Record {
     /// Which stream it is in.
     pub fn stream(&self) -> Stream {
         Stream::of(self.tenant_id, self.stream_id)
+    }
+
+    /// How many bytes of it are read.
+    pub fn weight(&self) -> usize {
+        let personal = [&self.subject_payload, &self.actor_payload].into_iter().flatten();
+        self.payload.len() + personal.map(Vec::len).sum::<usize>()
     }
 
     /// The bytes of the whole envelope. What is kept apart from it, and the two fields that only the sequencer knows, are
@@ -224,16 +240,26 @@ pub async fn proven(
     tx.fetch_all(sql, args![tenant, stream, after, up_to, limit]).await
 }
 
-/// Events of all tenants, by position: for what runs inside the service, never for a caller.
+/// Events of all tenants, by position, in a batch of bounded weight: it may have less than `limit`, and is empty only
+/// behind the last. For what runs inside the service, never for a caller. Whoever goes on reads by [`Batches`].
+///
+/// [`Batches`]: super::Batches
 pub async fn after_position_everywhere(tx: &mut Tx, after: i64, limit: i64) -> Result<Vec<Record>> {
     let sql = concat!(
-        "SELECT ",
+        "SELECT position, tenant_id, stream_id, sequence, payload, subject_payload, actor_payload, erased FROM (
+            SELECT ",
         columns!(),
-        " FROM events_positions p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at",
+        ", SUM(",
+        weight!(),
+        ") OVER (ORDER BY p.position ROWS UNBOUNDED PRECEDING) - (",
+        weight!(),
+        ") AS bytes_before
+            FROM events_positions p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at",
         with_personal!(),
-        " WHERE p.position > $1 ORDER BY p.position LIMIT $2"
+        " WHERE p.position > $1 ORDER BY p.position LIMIT $2) AS batch
+        WHERE bytes_before < $3 ORDER BY position"
     );
-    tx.fetch_all(sql, args![after, limit]).await
+    tx.fetch_all(sql, args![after, limit, BATCH_BYTES_MAX]).await
 }
 
 /// Events of all tenants, stream by stream, those without a position too: for what runs inside the service, never for a
@@ -263,6 +289,15 @@ pub async fn by_id(tx: &mut Tx, tenant: TenantId, id: EventId) -> Result<Option<
     tx.fetch_optional(sql, args![tenant, id]).await
 }
 
+/// The id of the event at a position; none where the log has none there.
+pub async fn id_at_position(tx: &mut Tx, position: i64) -> Result<Option<EventId>> {
+    let sql =
+        "SELECT e.id FROM events_positions p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at
+        WHERE p.position = $1";
+    let row: Option<(EventId,)> = tx.fetch_optional(sql, args![position]).await?;
+    Ok(row.map(|(id,)| id))
+}
+
 /// The first and the last of the events that are committed and have no position yet, in the order they get one.
 pub async fn pending(tx: &mut Tx) -> Result<Option<(i64, i64)>> {
     let (first, last): (Option<i64>, Option<i64>) = tx
@@ -274,6 +309,11 @@ pub async fn pending(tx: &mut Tx) -> Result<Option<(i64, i64)>> {
 /// How far the log is numbered, and which log it is.
 pub async fn head(tx: &mut Tx) -> Result<(i64, Uuid)> {
     tx.fetch_one("SELECT position, stream_epoch FROM log_head WHERE id = 1", args![]).await
+}
+
+/// How far the log is numbered, and the last position that is gone for good, of all tenants.
+pub async fn ends(tx: &mut Tx) -> Result<(i64, i64)> {
+    tx.fetch_one("SELECT position, dropped_position FROM log_head WHERE id = 1", args![]).await
 }
 
 /// The last position that is gone for good, of all tenants; 0 where none is.

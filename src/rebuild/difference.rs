@@ -19,7 +19,7 @@ pub struct Difference {
 const NAMED_MAX: usize = 10;
 
 /// Faults of one kind: all counted, the first ones named, by ids and sequences alone.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Finding {
     /// How many there are.
     pub count: u64,

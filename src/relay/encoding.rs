@@ -1,11 +1,11 @@
 //! The bytes of a value: protobuf or ProtoJSON, and either in Confluent's wire format.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 
-use super::feed::Feed;
+use super::{feed::Feed, last::Last};
 use crate::{
     config::{Format, Kafka},
     error::{Error, Result},
@@ -59,6 +59,11 @@ impl Codec {
         }
     }
 
+    /// Both of them, for people.
+    pub fn describe(&self) -> String {
+        format!("{} of the schema {}", self.content_type(), self.data_schema())
+    }
+
     /// A value of this message, which is given as protobuf.
     pub fn encode(&self, protobuf: Vec<u8>) -> Result<Vec<u8>> {
         let Some(schema_id) = self.schema_id else { return self.bare(protobuf) };
@@ -101,6 +106,31 @@ impl Codec {
         json.end().ok()?;
         Some(Decoded { bytes: Cow::Owned(message.encode_to_vec()), exact: false })
     }
+}
+
+/// How the last record of a partition is written, where that is in another way than is configured: a sentence.
+pub fn other(feed: Feed, kafka: &Kafka, last: &[Last]) -> Option<String> {
+    let codec = Codec::new(feed, kafka);
+    let (content_type, data_schema) = (codec.content_type(), codec.data_schema());
+    let is_other = |record: &&Last| record.content_type != content_type || record.data_schema != data_schema;
+    let ends = last.iter().rev().fold(BTreeMap::new(), |mut ends, record| {
+        let end = ends.entry(record.partition).or_insert(record);
+        if end.offset < record.offset {
+            *end = record;
+        }
+        ends
+    });
+    let record = ends.into_values().filter(|record| !record.stream_epoch.is_empty()).find(is_other)?;
+    let (partition, offset, was) = (record.partition, record.offset, or_nothing(&record.content_type));
+    let schema = or_nothing(&record.data_schema);
+    Some(format!(
+        "the last record of partition {partition}, at offset {offset}, is {was} of the schema {schema}, and configured is {}",
+        codec.describe()
+    ))
+}
+
+fn or_nothing(text: &str) -> &str {
+    if text.is_empty() { "(not said)" } else { text }
 }
 
 /// Which message of its file this is: how many indexes, then each, as zigzag numbers; the first of its file is a single 0.

@@ -5,12 +5,14 @@
 //! acknowledged. A delivery error ends the producer; a new one resumes from the mark. Nothing is ever skipped: a mark
 //! is of one topic of one cluster, and a topic that was made anew gets everything again.
 
+pub mod claim;
 pub mod cluster;
 mod content;
 pub mod cursor;
 pub mod encoding;
 pub mod feed;
 mod in_flight;
+pub mod last;
 mod partition;
 mod producer;
 pub mod reach;
@@ -21,12 +23,18 @@ mod sending;
 mod state;
 pub mod topic;
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
+use claim::Against;
 use content::Content;
+use cursor::Mark;
 pub use cursor::acknowledged;
 pub use feed::Feed;
 use in_flight::{InFlight, Offsets};
+use last::Last;
 use parking_lot::Mutex;
 use producer::Producer;
 pub use producer::{check_settings, librdkafka_settings};
@@ -36,7 +44,7 @@ use topic::Sink;
 use crate::{
     config::Kafka,
     db::{Db, wake::Wake},
-    error::Result,
+    error::{Error, Result},
     events::store,
     lease::Epoch,
 };
@@ -55,6 +63,8 @@ pub struct Relay {
     feed: Feed,
     /// How far each partition of the topic was, when a broker last answered.
     seen: Mutex<Offsets>,
+    /// Whether it was looked at what the topic has already.
+    looked: AtomicBool,
 }
 
 impl Relay {
@@ -65,7 +75,7 @@ impl Relay {
 
     /// A relay to one topic.
     pub fn new(kafka: Kafka, feed: Feed) -> Self {
-        Self { kafka, feed, seen: Mutex::default() }
+        Self { kafka, feed, seen: Mutex::default(), looked: AtomicBool::new(false) }
     }
 
     /// Publishes until stopped or no longer the leader. A failure costs a new producer, never an event.
@@ -103,6 +113,11 @@ impl Relay {
             stop.cancel(); // somebody else leads
             return Ok(false);
         };
+        tokio::select! {
+            claimed = self.claim(db, &sink, &mark, epoch) => claimed?,
+            () = stop.cancelled() => return Ok(false),
+        }
+        let mark = mark.position;
         let in_flight = InFlight::in_topic(mark, sink.last.clone());
         let producer = tokio::select! {
             producer = self.producer(&sink, &in_flight) => producer?,
@@ -149,6 +164,54 @@ impl Relay {
         seen.clear();
         tracing::warn!(sink = sink.name, "the topic is another one than before: everything is published again");
         Sink { blank: true, ..sink }
+    }
+
+    /// Looks at what the topic has, where nothing was published to it yet, and once in any case. Fails where that is not of
+    /// this log: before a producer is made, which would end the one of whoever else publishes there.
+    async fn claim(&self, db: &Db, sink: &Sink, mark: &Mark, epoch: Epoch) -> Result<()> {
+        let begins = mark.position == 0;
+        if !begins && self.looked.load(Ordering::Relaxed) && mark.refused.is_empty() {
+            return Ok(());
+        }
+        let topic = self.feed.topic(&self.kafka);
+        let last = match last::records(&self.kafka, topic, sink).await {
+            Ok(Some(last)) => last,
+            Ok(None) => {
+                tracing::warn!(topic, "this account may not read the topic: whether others publish to it is not known");
+                Vec::new()
+            }
+            Err(error) if begins => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, topic, "the topic's last records were not looked at");
+                return Ok(());
+            }
+        };
+        self.tell_other_encodings(topic, &last);
+        let against = claim::against(&mut db.snapshot().await?, topic, &last).await?;
+        self.looked.store(true, Ordering::Relaxed);
+        let Some(Against { what, remedy, always }) = against else {
+            if !mark.refused.is_empty() {
+                cursor::refuse(db, &sink.name, epoch, "").await?;
+            }
+            return Ok(());
+        };
+        if !begins && !always {
+            tracing::warn!(topic, remedy, "{what}");
+            return Ok(());
+        }
+        if mark.refused != what {
+            tracing::error!(topic, remedy, "nothing is published: {what}");
+            cursor::refuse(db, &sink.name, epoch, &what).await?;
+        }
+        Err(Error::internal(format!("{what}: {remedy}")))
+    }
+
+    /// Says where values were written in another way than they will be: a consumer that takes it from its own configuration
+    /// reads the one or the other.
+    fn tell_other_encodings(&self, topic: &str, last: &[Last]) {
+        if let Some(other) = encoding::other(self.feed, &self.kafka, last) {
+            tracing::warn!(topic, "{other}");
+        }
     }
 
     /// The topic, which is made where it is missing.

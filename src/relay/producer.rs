@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rdkafka::{
     ClientConfig, ClientContext,
+    client::DefaultClientContext,
+    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Message as _},
     producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
@@ -69,6 +71,13 @@ pub fn check_settings(kafka: &Kafka) -> std::result::Result<(), String> {
 struct Deliveries(InFlight);
 
 impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // That a property is experimental is known, and this one wanted.
+        if facility != "CONFWARN" || !message.contains("enable.gapless.guarantee is experimental") {
+            DefaultClientContext.log(level, facility, message);
+        }
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "Kafka");
     }

@@ -58,6 +58,16 @@ impl Seen<'_> {
         self.message.headers()?.iter().find(|header| header.key == name)?.value
     }
 
+    /// How its value is written: what its headers say, or, where they say nothing, what is configured.
+    pub fn encoding(&self) -> String {
+        let text = |name| self.header(name).and_then(|text| str::from_utf8(text).ok());
+        let content_type = text("content-type").unwrap_or(self.codec.content_type());
+        match text("ce_dataschema") {
+            Some(schema) => format!("{content_type} of the schema {schema}"),
+            None => content_type.to_owned(),
+        }
+    }
+
     /// Its value as protobuf, whatever its encoding is; none where it is not what its topic carries.
     pub fn decoded(&self) -> Option<Decoded<'_>> {
         let content_type = self.header("content-type").and_then(|text| str::from_utf8(text).ok());
@@ -103,7 +113,7 @@ pub fn read(kafka: &Kafka, feed: Feed, mut take: impl FnMut(&Seen<'_>)) -> Resul
 }
 
 /// A consumer that leaves no trace: it is in no group and commits nothing (librdkafka wants a group's name anyway).
-fn settings(kafka: &Kafka) -> ClientConfig {
+pub(super) fn settings(kafka: &Kafka) -> ClientConfig {
     let mut settings = ClientConfig::new();
     settings
         .set("bootstrap.servers", &kafka.brokers)
@@ -144,7 +154,7 @@ fn assign(consumer: &BaseConsumer, topic: &str, ends: &BTreeMap<i32, i64>) -> Ka
 }
 
 /// Whether librdkafka goes on by itself after this error.
-fn may_pass(error: &KafkaError) -> bool {
+pub(super) fn may_pass(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
     error
         .rdkafka_error_code()

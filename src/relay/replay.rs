@@ -8,7 +8,7 @@ use crate::{
     config::Kafka,
     db::Db,
     error::{Error, Result},
-    events::{Record, Stream, store},
+    events::{Batches, Record, Stream, store},
 };
 
 /// How many events are read at once.
@@ -48,9 +48,9 @@ pub async fn run(
     let in_flight = InFlight::after(0);
     let producer = Producer::new(kafka, &kafka.topic, in_flight.clone())?;
     let up_to = range.up_to.min(head);
-    let (mut after, mut count) = (range.after, 0);
+    let (mut after, mut count, mut batches) = (range.after, 0, Batches::of(BATCH_MAX));
     while after < up_to && !stop.is_cancelled() {
-        let records = store::after_position_everywhere(&mut db.snapshot().await?, after, BATCH_MAX).await?;
+        let records = batches.after(&mut db.snapshot().await?, after).await?;
         let Some(last) = records.last().and_then(|record| record.position) else { break };
         for record in records.into_iter().filter(|record| range.has(record, up_to)) {
             if !range.has_time(&record)? {

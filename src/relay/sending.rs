@@ -8,11 +8,13 @@ use super::{content::Content, in_flight::InFlight, producer::Producer};
 use crate::{
     db::{Db, wake::Wake},
     error::{Error, Result},
-    events::{Record, base, store},
+    events::{Batches, Record, base, store},
 };
 
 /// How many events are read at once.
 const BATCH_MAX: i64 = 5_000;
+/// How many of those that are left of what was dropped: of these the bytes are not bounded.
+const BASE_MAX: i64 = 200;
 /// How often to look without being woken.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -29,25 +31,24 @@ impl Sending<'_> {
     /// Reads by position and hands over, until stopped and nothing is left.
     pub async fn run(&self, wake: &Wake, mark: i64) -> Result<()> {
         let mut numbered = wake.subscribe();
-        let mut after = mark;
+        let (mut after, mut batches) = (mark, Batches::of(BATCH_MAX));
         loop {
             let last = self.stop.is_cancelled(); // before reading: what is there when it stops, is sent
             numbered.borrow_and_update();
             let mut tx = self.db.snapshot().await?;
-            let dropped = store::dropped_position(&mut tx).await?;
+            let (head, dropped) = store::ends(&mut tx).await?;
             // A topic that begins anew gets what is left of what was dropped, and then the log.
-            let mut records = base::after_position_everywhere(&mut tx, after, dropped, BATCH_MAX).await?;
+            let mut records = base::after_position_everywhere(&mut tx, after, dropped, BASE_MAX).await?;
             if records.is_empty() {
-                records = store::after_position_everywhere(&mut tx, after, BATCH_MAX).await?;
+                records = batches.after(&mut tx, after).await?;
             }
             drop(tx);
-            let more = records.last().and_then(|record| record.position).is_some_and(|last| last <= dropped)
-                || i64::try_from(records.len()).is_ok_and(|count| count == BATCH_MAX);
             self.skip_dropped(after, &records, dropped)?;
             let reached = records.last().and_then(|record| record.position).unwrap_or(after);
             if reached > after && !self.hand_over(records, reached).await? {
                 return Ok(());
             }
+            let more = reached > after && reached < head;
             after = reached;
             if more {
                 continue;

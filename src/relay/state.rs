@@ -20,8 +20,8 @@ use crate::{
     proto::v1 as pb,
 };
 
-/// How many events of a stream are read at once.
-const BATCH_MAX: i64 = 1_000;
+/// How many events of a stream are read at once: each may weigh much.
+const BATCH_MAX: i64 = 100;
 
 /// The records of one row: what its event leaves; before the end of a stream, a tombstone for everything that it had.
 pub async fn messages(content: &Content, db: &Db, record: Record) -> Result<Vec<Message>> {

@@ -1,6 +1,6 @@
 //! A topic at its brokers: made where it is missing, and looked at before anything is published to it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -20,6 +20,8 @@ use crate::{
 
 /// How long the brokers may take over a question about a topic.
 pub const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait for a partition's leader before asking again.
+const LEADER_PAUSE: Duration = Duration::from_millis(100);
 
 /// A topic of one cluster, as marks are kept for it.
 #[derive(Debug)]
@@ -78,14 +80,31 @@ fn sink<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Sink> {
     let mut last = Offsets::new();
     let partitions = partitions(client, topic)?;
     for partition in &partitions {
-        let (_, end) = client.fetch_watermarks(topic, *partition, ASK_TIMEOUT).map_err(Error::internal)?;
-        last.insert(*partition, end - 1);
+        last.insert(*partition, end(client, topic, *partition)? - 1);
     }
     // The brokers have answered by now: those that send no id have none.
     let cluster = client.fetch_cluster_id(ASK_TIMEOUT).unwrap_or_default();
     let partitions = i32::try_from(partitions.len()).map_err(Error::internal)?;
     let blank = last.values().all(|offset| *offset < 0);
     Ok(Sink { name: format!("{cluster}/{topic}"), blank, partitions, last })
+}
+
+/// Where a partition ends. One that was just made, or whose broker went, has a leader a moment later.
+fn end<C: ClientContext>(client: &Client<C>, topic: &str, partition: i32) -> Result<i64> {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
+    let begin = Instant::now();
+    loop {
+        let error = match client.fetch_watermarks(topic, partition, ASK_TIMEOUT) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) => error,
+        };
+        let code = error.rdkafka_error_code();
+        let passes = code.is_some_and(|code| [LeaderNotAvailable, NotLeaderForPartition].contains(&code));
+        if !passes || begin.elapsed() > ASK_TIMEOUT {
+            return Err(Error::internal(error));
+        }
+        std::thread::sleep(LEADER_PAUSE);
+    }
 }
 
 /// The partitions of a topic. Fails where there is no such topic: it is never taken for an empty one.

@@ -92,7 +92,7 @@ async fn a_topic_made_anew_under_a_running_service_gets_everything() {
 }
 
 /// The topic has everything, and the state can be rebuilt from it. What was published before it was known to be another one
-/// comes first.
+/// comes first, and is no fault.
 fn assert_complete(arguments: &[String], brokers: &str, topic: &str) {
     let begin = Instant::now();
     loop {
@@ -106,6 +106,7 @@ fn assert_complete(arguments: &[String], brokers: &str, topic: &str) {
         let state = report["state"]["different"]["count"].as_u64();
         if (count("lost"), count("phantom"), report["pending"].as_u64(), state) == (Some(0), Some(0), Some(0), Some(0))
         {
+            assert_eq!(report["faultless"], true, "{report}");
             return;
         }
         assert!(begin.elapsed() < Duration::from_secs(60), "{report}");

@@ -1,5 +1,6 @@
 //! What is in the topics, and the commands for whoever operates them.
 
+mod claims;
 mod cluster;
 mod encodings;
 mod epochs;

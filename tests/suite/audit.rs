@@ -4,6 +4,7 @@ mod formats;
 mod mutations;
 mod queries;
 mod rewritten;
+mod signers;
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
 //! The log: list, get, watch.
 
+mod batches;
 mod bounds;
 mod filters;
 mod guarantees;

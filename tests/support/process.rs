@@ -127,6 +127,11 @@ impl Process {
         self.log.lock().iter().filter(|line| words.iter().all(|word| line.contains(word))).count()
     }
 
+    /// The first line of its log with this in it.
+    pub fn first_logged(&self, words: &str) -> Option<String> {
+        self.log.lock().iter().find(|line| line.contains(words)).cloned()
+    }
+
     /// What of it is in memory, in MiB (proc(5), /proc/pid/status).
     pub fn resident_mib(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");

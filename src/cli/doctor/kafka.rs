@@ -3,10 +3,14 @@
 use super::Report;
 use crate::{
     config::{Config, Kafka},
+    db::Db,
+    error::Result,
     relay::{
-        Feed,
+        Feed, claim,
         cluster::{self, Cluster, Found, Settings},
-        feed, probe_transactions,
+        encoding, feed,
+        last::{self, Last},
+        probe_transactions, topic,
     },
 };
 
@@ -17,7 +21,7 @@ const STUCK: &str = "one event that is too large stops the stream: it is never s
 const ORDER: &str = "events of one key are in order only within one partition";
 
 /// Examines the brokers and the topics.
-pub async fn examine(config: &Config, report: &mut Report) {
+pub async fn examine(config: &Config, db: Option<&Db>, report: &mut Report) {
     let Some(kafka) = &config.kafka else { return };
     report.examined.push(format!("Kafka at {}", kafka.brokers));
     let cluster = match cluster::look(kafka).await {
@@ -25,12 +29,14 @@ pub async fn examine(config: &Config, report: &mut Report) {
         Err(error) => {
             let why = "nothing is published while the brokers cannot be reached: events wait in the database";
             let remedy = "check kafka_brokers, the network, and the account and certificates in kafka_properties";
-            return report.error("kafka.reachable", format!("the brokers do not answer: {error}"), why, remedy);
+            return report.error("kafka.reachable", error.told(), why, remedy);
         }
     };
     brokers(kafka, &cluster, report).await;
     for feed in Feed::configured(kafka) {
-        topic(kafka, &cluster, feed, report).await;
+        if topic(kafka, &cluster, feed, report).await {
+            content(kafka, feed, db, report).await;
+        }
     }
     same_partitions(kafka, &cluster, report);
     transactions(kafka, report).await;
@@ -57,19 +63,22 @@ async fn brokers(kafka: &Kafka, cluster: &Cluster, report: &mut Report) {
     }
 }
 
-async fn topic(kafka: &Kafka, cluster: &Cluster, feed: Feed, report: &mut Report) {
+/// Examines a topic; answers whether there is one.
+async fn topic(kafka: &Kafka, cluster: &Cluster, feed: Feed, report: &mut Report) -> bool {
     let topic = feed.topic(kafka);
     report.examined.push(format!("topic {topic}"));
     let Some(found) = cluster.topics.get(topic).filter(|found| found.refused.is_none()) else {
         let why = "nothing is published to a topic that is missing, or that the account may not see";
         let remedy = "run `roster kafka apply`, or allow the account Describe, Read and Write on it";
-        return report.error("kafka.topic", format!("there is no topic {topic} that may be seen"), why, remedy);
+        report.error("kafka.topic", format!("there is no topic {topic} that may be seen"), why, remedy);
+        return false;
     };
     shape(kafka, topic, found, report);
     let Ok(Some(settings)) = cluster::topic_settings(kafka, topic).await else {
         let why = "what its settings endanger cannot be told";
         let remedy = "allow the account DescribeConfigs on the topic";
-        return report.warning("kafka.describe", format!("the settings of {topic} are not told"), why, remedy);
+        report.warning("kafka.describe", format!("the settings of {topic} are not told"), why, remedy);
+        return true;
     };
     durability(topic, found, &settings, report);
     size(kafka, topic, &settings, report);
@@ -77,6 +86,39 @@ async fn topic(kafka: &Kafka, cluster: &Cluster, feed: Feed, report: &mut Report
         Feed::Events => keeps_events(topic, &settings, report),
         Feed::State => keeps_states(topic, &settings, report),
     }
+    true
+}
+
+/// Examines what a topic has, by its last records: whose they are, and how they are written.
+async fn content(kafka: &Kafka, feed: Feed, db: Option<&Db>, report: &mut Report) {
+    let name = feed.topic(kafka);
+    let last = match last(kafka, name).await {
+        Ok(last) => last,
+        Err(why_not) => {
+            let what = format!("the last records of {name} cannot be read: {why_not}");
+            let why = "whether others publish there, and how values are written, cannot be told";
+            return report.warning("kafka.read", what, why, "allow the account Read on the topic");
+        }
+    };
+    report.examined.push(format!("the last records of {name}"));
+    if let Some(other) = encoding::other(feed, kafka, &last) {
+        let why =
+            "a consumer that takes the encoding from its own settings reads what is before the change, or after it";
+        let remedy = "set kafka_encoding and the schema ids as they were, or publish to a new topic";
+        report.warning("kafka.encoding", format!("{name}: {other}"), why, remedy);
+    }
+    let Some(db) = db else { return };
+    let against = async { claim::against(&mut db.snapshot().await?, name, &last).await };
+    if let Ok(Some(against)) = against.await {
+        let why = "consumers drop what one of two logs in a topic says, by the rule that they follow";
+        report.error("kafka.claim", against.what, why, against.remedy);
+    }
+}
+
+async fn last(kafka: &Kafka, name: &str) -> std::result::Result<Vec<Last>, String> {
+    let read = async { last::records(kafka, name, &topic::look(kafka, name).await?).await };
+    let read: Result<_> = read.await;
+    read.map_err(|error| error.told())?.ok_or_else(|| "the account may not".to_owned())
 }
 
 fn shape(kafka: &Kafka, topic: &str, found: &Found, report: &mut Report) {
@@ -176,7 +218,7 @@ async fn transactions(kafka: &Kafka, report: &mut Report) {
             "without them a former leader's late write may stay: what is written in transactions is not published";
         let remedy = "use brokers of version 2.5 or later; allow the account Write and Describe on TransactionalId \
                       roster-* (prefixed); or set kafka_transactional = off";
-        report.error("kafka.transactions", format!("no transaction can be begun: {error}"), why, remedy);
+        report.error("kafka.transactions", format!("no transaction can be begun: {}", error.told()), why, remedy);
     }
 }
 

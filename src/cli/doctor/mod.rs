@@ -2,6 +2,7 @@
 //!
 //! A check is a function that adds findings; a new subject is a file of its own, and a line in [`examine`].
 
+mod database;
 mod kafka;
 
 use serde::Serialize;
@@ -78,7 +79,12 @@ pub async fn run(config: &Config, doctor: Doctor) -> Result<u8, Failure> {
 }
 
 async fn examine(config: &Config, report: &mut Report) {
-    kafka::examine(config, report).await;
+    let db = database::open(config, report).await;
+    kafka::examine(config, db.as_ref(), report).await;
+    if let Some(db) = db {
+        database::examine(config, &db, report).await;
+        db.close().await;
+    }
 }
 
 fn print(report: &Report) {
@@ -93,7 +99,9 @@ fn print(report: &Report) {
         println!("\n{severity:<10} {what}  [{check}]\n{:<10} {why}\n{:<10} {remedy}", "why", "what to do");
     }
     match report.findings.len() {
-        0 if report.examined.is_empty() => println!("nothing was examined: no brokers are configured (kafka_brokers)"),
+        0 if report.examined.is_empty() => {
+            println!("nothing was examined: neither brokers (kafka_brokers) nor a database (database_url, data_dir)");
+        }
         0 => println!("nothing found that endangers the promises"),
         count => println!("\n{count} found"),
     }

@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use crate::{
-    cli::{Failure, open_database},
+    cli::{Failure, looked, open_database},
     config::Config,
     db::{Db, Tx},
     error::{Error, Result},
@@ -32,10 +32,13 @@ Watch streams: begin again at position 0.";
 
 /// Begins another epoch.
 pub async fn run(config: &Config, new_epoch: NewEpoch) -> Result<u8, Failure> {
-    let db = open_database(config).await?;
-    let done = if new_epoch.yes { begin(&db).await } else { describe(&db).await };
-    db.close().await;
-    Ok(done?)
+    let done = async {
+        let db = open_database(config).await?;
+        let done = if new_epoch.yes { begin(&db).await } else { describe(&db).await };
+        db.close().await;
+        Ok(done?)
+    };
+    Ok(looked(done.await, "no epoch was begun"))
 }
 
 async fn describe(db: &Db) -> Result<u8> {

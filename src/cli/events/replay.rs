@@ -3,12 +3,16 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Failure, kafka_of, open_database},
+    cli::{Failure, kafka_of, looked, open_database},
     clock::Timestamp,
     config::{Config, Kafka, is_topic},
     db::Db,
     events::{Stream, chains, store},
-    relay::replay::{self, Range},
+    relay::{
+        cluster, cursor,
+        replay::{self, Range},
+        topic,
+    },
     shutdown,
 };
 
@@ -33,13 +37,18 @@ pub struct Replay {
     /// Only one stream: an organization's, by its id, or a tenant's own, by the tenant's.
     #[arg(long, value_name = "ID")]
     stream: Option<String>,
-    /// Into the topic that is published to, all the same: its consumers see these events twice.
+    /// Into a topic that is published to, or one that is compacted, all the same: consumers of the one see these events
+    /// twice, and the other keeps but the last event of every key.
     #[arg(long)]
     force: bool,
 }
 
 /// Publishes the range, and tells how many events it had.
 pub async fn run(config: &Config, replay: Replay) -> Result<u8, Failure> {
+    Ok(looked(replayed(config, replay).await, "not replayed"))
+}
+
+async fn replayed(config: &Config, replay: Replay) -> Result<u8, Failure> {
     let (range, kafka) = match (read(&replay), kafka_of(config).map(|kafka| into(kafka, &replay))) {
         (Ok(range), Ok(Ok(kafka))) => (range, kafka),
         (range, kafka) => {
@@ -52,6 +61,9 @@ pub async fn run(config: &Config, replay: Replay) -> Result<u8, Failure> {
     shutdown::on_signal(stop.clone())?;
     let db = open_database(config).await?;
     ensure_there(&db, &range).await?;
+    if !replay.force {
+        ensure_apart(&db, &kafka).await?;
+    }
     let count = replay::run(&db, &kafka, range, &stop, |count| eprintln!("{count} events sent")).await?;
     db.close().await;
     println!("{count} events replayed into {}", kafka.topic);
@@ -76,6 +88,33 @@ async fn ensure_there(db: &Db, range: &Range) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Fails where the topic is one that the service publishes to, whatever is configured here, or one that is compacted.
+async fn ensure_apart(db: &Db, kafka: &Kafka) -> Result<(), Failure> {
+    let topic = &kafka.topic;
+    let cluster = cluster::look(kafka).await?;
+    if !cluster.topics.contains_key(topic) {
+        return Ok(()); // it is made, as events need it
+    }
+    let sink = topic::look(kafka, topic).await?.name;
+    if cursor::is_there(&mut db.snapshot().await?, &sink).await? {
+        return Err(format!(
+            "--to: {topic} is published to, or was: its consumers would see events twice; --force does it anyway, and \
+             `roster events status --forget {sink}` forgets a topic that is published to no more"
+        )
+        .into());
+    }
+    let settings = cluster::topic_settings(kafka, topic).await?;
+    let policy = settings.and_then(|settings| settings.values.get("cleanup.policy").cloned()).unwrap_or_default();
+    if policy.contains("compact") {
+        return Err(format!(
+            "--to: {topic} is compacted: of each key it would keep but the last event; name another topic, or set its \
+             cleanup.policy to delete; --force does it anyway"
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// Where to, unless that is a topic that is published to.

@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use crate::{
-    cli::{Failure, open_database},
+    cli::{Failure, looked, open_database},
     clock::Clock,
     config::Config,
+    db::Db,
     events::store,
     lease,
-    relay::cursor,
+    relay::{Feed, cursor},
 };
 
 /// What `roster events status` is asked for.
@@ -17,6 +18,10 @@ pub struct Status {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    /// Forget a topic that is published to no more: its name as it stands here, with the cluster's id. Should it ever be
+    /// published to again, it gets everything.
+    #[arg(long, value_name = "CLUSTER/TOPIC")]
+    forget: Option<String>,
 }
 
 /// How far everything is.
@@ -46,21 +51,61 @@ struct Sink {
     lag_events: i64,
     /// How old the oldest of those is, in seconds.
     lag_seconds: f64,
+    /// Whether a topic of this name is configured here; none where no brokers are.
+    configured: Option<bool>,
+    /// Why nothing more is published to it; none where something is.
+    refused: Option<String>,
 }
 
 /// Tells how far everything is.
 pub async fn run(config: &Config, status: Status) -> Result<u8, Failure> {
-    let db = open_database(config).await?;
+    let done = async {
+        let db = open_database(config).await?;
+        let done = match &status.forget {
+            Some(sink) => forget(config, &db, sink).await,
+            None => tell(config, &db, status.json).await,
+        };
+        db.close().await;
+        done
+    };
+    Ok(looked(done.await, if status.forget.is_some() { "nothing was forgotten" } else { "not looked at" }))
+}
+
+/// Forgets a topic's mark.
+async fn forget(config: &Config, db: &Db, sink: &str) -> Result<u8, Failure> {
+    let mut tx = db.snapshot().await?;
+    if !cursor::all(&mut tx).await?.iter().any(|reached| reached.sink == sink) {
+        return Err(format!("--forget: there is no {sink}: `roster events status` lists what there is").into());
+    }
+    if is_configured(config, sink) == Some(true) && lease::held(&mut tx).await?.is_some_and(|held| held.lasts) {
+        return Err(format!("--forget: {sink} may be published to now: stop every replica first").into());
+    }
+    drop(tx);
+    cursor::forget(db, sink).await?;
+    println!("{sink} is forgotten");
+    Ok(0)
+}
+
+/// Whether a topic of this sink's name is configured; none where no brokers are.
+fn is_configured(config: &Config, sink: &str) -> Option<bool> {
+    let kafka = config.kafka.as_ref()?;
+    let (_, topic) = sink.split_once('/')?;
+    Some(Feed::configured(kafka).into_iter().any(|feed| feed.topic(kafka) == topic))
+}
+
+async fn tell(config: &Config, db: &Db, json: bool) -> Result<u8, Failure> {
     let mut tx = db.snapshot().await?;
     let (head, stream_epoch) = store::head(&mut tx).await?;
     let unnumbered = store::unnumbered(&mut tx).await?;
     let held = lease::held(&mut tx).await?;
     let now = Clock::system().now().0;
-    let sinks = cursor::all(&mut tx).await?.into_iter().map(|(sink, acknowledged, oldest)| Sink {
-        sink,
-        acknowledged,
-        lag_events: head - acknowledged,
-        lag_seconds: oldest.map_or(0.0, |oldest| (now - oldest).max(0) as f64 / 1e6),
+    let sinks = cursor::all(&mut tx).await?.into_iter().map(|reached| Sink {
+        configured: is_configured(config, &reached.sink),
+        refused: Some(reached.refused).filter(|why| !why.is_empty()),
+        sink: reached.sink,
+        acknowledged: reached.position,
+        lag_events: head - reached.position,
+        lag_seconds: reached.oldest_at.map_or(0.0, |oldest| (now - oldest).max(0) as f64 / 1e6),
     });
     let report = Report {
         head,
@@ -70,14 +115,12 @@ pub async fn run(config: &Config, status: Status) -> Result<u8, Failure> {
         leader: held.filter(|held| held.lasts).map(|held| held.holder),
         sinks: sinks.collect(),
     };
-    drop(tx);
-    db.close().await;
-    if status.json {
+    if json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
         print(&report);
     }
-    Ok(0)
+    Ok(u8::from(report.sinks.iter().any(|sink| sink.refused.is_some())))
 }
 
 fn print(report: &Report) {
@@ -85,8 +128,14 @@ fn print(report: &Report) {
     println!("head          {head}, and {unnumbered} without a position yet");
     println!("stream epoch  {stream_epoch}");
     println!("leader        {} (term {leader_epoch})", leader.as_deref().unwrap_or("nobody"));
-    for Sink { sink, acknowledged, lag_events, lag_seconds } in sinks {
+    for Sink { sink, acknowledged, lag_events, lag_seconds, configured, refused } in sinks {
         println!("{sink}\n              acknowledged {acknowledged}, behind {lag_events} events, {lag_seconds:.1} s");
+        if let Some(why) = refused {
+            println!("              REFUSED: nothing is published: {why}");
+        }
+        if *configured == Some(false) {
+            println!("              not configured here: `--forget {sink}`, if nobody publishes to it any more");
+        }
     }
     if sinks.is_empty() {
         println!("nothing was ever published to Kafka");

@@ -6,7 +6,7 @@ use super::{report::Report, trace::Trace};
 use crate::{
     db::Tx,
     error::Result,
-    events::{Stream, base, store},
+    events::{Batches, Stream, base, store},
     rebuild,
 };
 
@@ -43,10 +43,10 @@ pub async fn compare(tx: &mut Tx, mut trace: Trace, mark: i64, report: &mut Repo
 async fn compare_log(tx: &mut Tx, trace: &mut Trace) -> Result<Vec<Absent>> {
     let (_, stream_epoch) = store::head(tx).await?;
     let stream_epoch = stream_epoch.to_string();
-    let (mut absent, mut after) = (Vec::new(), 0);
+    let (mut absent, mut after, mut batches) = (Vec::new(), 0, Batches::of(BATCH_MAX));
     let mut first = BTreeMap::new();
     loop {
-        let records = store::after_position_everywhere(tx, after, BATCH_MAX).await?;
+        let records = batches.after(tx, after).await?;
         let Some(last) = records.last() else { break };
         after = last.position.unwrap_or(i64::MAX);
         for record in records {

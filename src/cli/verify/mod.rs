@@ -11,7 +11,7 @@ mod trace;
 use report::Report;
 use trace::Trace;
 
-use super::{Failure, kafka_of, open_database};
+use super::{Failure, kafka_of, looked, open_database, told};
 use crate::{
     config::{Config, Kafka},
     events::store,
@@ -35,13 +35,11 @@ pub struct Verify {
 /// Verifies the configured topic; answers 0 where no fault was found, 1 where one was, 2 where
 /// nothing could be verified.
 pub async fn run(config: &Config, verify: Verify) -> Result<u8, Failure> {
-    let report = match examine(config, &verify).await {
-        Ok(report) => report,
-        Err(error) => {
-            eprintln!("roster: nothing was verified: {error}");
-            return Ok(2);
-        }
-    };
+    Ok(looked(verified(config, &verify).await, "nothing was verified"))
+}
+
+async fn verified(config: &Config, verify: &Verify) -> Result<u8, Failure> {
+    let report = examine(config, verify).await?;
     if verify.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
@@ -52,13 +50,13 @@ pub async fn run(config: &Config, verify: Verify) -> Result<u8, Failure> {
 
 async fn examine(config: &Config, verify: &Verify) -> Result<Report, Failure> {
     let kafka = kafka_of(config)?;
-    let mut report = Report::new(&kafka.topic, verify.drained);
+    let mut report = Report::new(&kafka, verify.drained);
     if verify.topic_only {
         let mut trace = read(kafka, String::new(), &mut report).await?;
         trace.trust();
         report.take_trace(trace);
     } else {
-        let db = open_database(config).await.map_err(|error| format!("{error}; or use --topic-only"))?;
+        let db = open_database(config).await.map_err(|error| format!("{}; or use --topic-only", told(&error)))?;
         relay::reach::brokers(&kafka).await?;
         let sink = relay::topic::look(&kafka, &kafka.topic).await?;
         let mark = relay::acknowledged(&mut db.snapshot().await?, &sink.name).await?;

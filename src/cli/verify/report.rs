@@ -1,11 +1,15 @@
 //! What was found, for people and for machines.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 
 use super::trace::Trace;
-use crate::rebuild::{Difference, Finding, Fold};
+use crate::{
+    config::Kafka,
+    rebuild::{Difference, Finding, Fold},
+    relay::{Feed, encoding::Codec},
+};
 
 /// The result of a verification.
 #[derive(Debug, Default, Serialize)]
@@ -26,6 +30,13 @@ pub struct Report {
     pub duplicated: u64,
     /// Events that came after a later one of their stream.
     pub reordered: Finding,
+    /// Streams that came whole and in order, behind some of their events that had come too early: the topic was made anew
+    /// while it was published to.
+    pub began_again: u64,
+    /// How the values are written, and how many of them so.
+    pub encodings: BTreeMap<String, u64>,
+    /// How they are configured to be.
+    pub encoding: String,
     /// Events that the topic should have, and has not.
     pub lost: Finding,
     /// Records that are not, or not so, in the database.
@@ -47,8 +58,9 @@ pub struct Report {
 
 impl Report {
     /// A report on a topic, with nothing in it.
-    pub fn new(topic: &str, drained: bool) -> Self {
-        Self { topic: topic.to_owned(), drained, ..Self::default() }
+    pub fn new(kafka: &Kafka, drained: bool) -> Self {
+        let encoding = Codec::new(Feed::Events, kafka).describe();
+        Self { topic: kafka.topic.clone(), encoding, drained, ..Self::default() }
     }
 
     /// Takes over what the topic showed; answers the state that its events amount to.
@@ -58,7 +70,8 @@ impl Report {
         self.records = trace.records;
         self.superseded = trace.superseded;
         self.duplicated = trace.duplicated;
-        self.reordered = trace.reordered;
+        (self.reordered, self.began_again) = trace.reordered();
+        self.encodings = trace.encodings;
         self.phantom = trace.phantom;
         self.wrong_headers = trace.wrong_headers;
         trace.fold
@@ -92,6 +105,17 @@ impl fmt::Display for Report {
             line(f, "superseded", format_args!("{} (of an earlier stream epoch)", self.superseded))?;
         }
         line(f, "duplicated", format_args!("{duplicated} (harmless)"))?;
+        if self.began_again > 0 {
+            let what = "streams came whole and in order behind some of their events: the topic was made anew while it was \
+                        published to (harmless)";
+            line(f, "began again", format_args!("{} {what}", self.began_again))?;
+        }
+        if self.encodings.keys().any(|encoding| *encoding != self.encoding) {
+            for (encoding, count) in &self.encodings {
+                line(f, "encoding", format_args!("{count} in {encoding}"))?;
+            }
+            line(f, "", format_args!("configured is {}", self.encoding))?;
+        }
         for (label, finding) in self.faults() {
             line(f, label, finding.count)?;
             names(f, finding)?;

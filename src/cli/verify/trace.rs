@@ -1,7 +1,7 @@
 //! What the topic holds: each event where it appeared first, and what was wrong on the way.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
 };
 
@@ -28,8 +28,10 @@ pub struct Trace {
     pub superseded: u64,
     /// Records of an event that was there already: what at-least-once delivery means, and no fault.
     pub duplicated: u64,
-    /// Events that came after a later one of their stream, or in another partition than it.
-    pub reordered: Finding,
+    /// Events in another partition than others of their stream.
+    astray: Finding,
+    /// How the values are written, and how many of them so.
+    pub encodings: BTreeMap<String, u64>,
     /// Records that are no event, or not the one of the database in their place.
     pub phantom: Finding,
     /// Records whose key or headers say something else than their value.
@@ -49,6 +51,45 @@ struct Track {
     events: BTreeMap<i64, Event>,
     /// Up to here the database has nothing any more.
     cut_off: i64,
+    /// Events that came after a later one.
+    reordered: Finding,
+    /// How the stream came since its first event did, where that was behind later ones.
+    again: Option<Again>,
+}
+
+/// A stream that comes from its beginning once more, behind some of it.
+#[derive(Debug)]
+struct Again {
+    /// What had come before, and has not come again yet.
+    early: BTreeSet<i64>,
+    /// The last event that came in order.
+    last: i64,
+    /// Whether everything came in order since.
+    in_order: bool,
+}
+
+impl Track {
+    fn in_partition(partition: i32) -> Self {
+        Self { partition, events: BTreeMap::new(), cut_off: 0, reordered: Finding::default(), again: None }
+    }
+
+    /// Follows the order in which the stream comes. It begins anew with an event that is before all others.
+    fn follow(&mut self, sequence: i64) {
+        if self.events.first_key_value().is_some_and(|(first, _)| sequence < *first) {
+            let early = self.events.keys().copied().collect();
+            self.again = Some(Again { early, last: sequence, in_order: true });
+        } else if let Some(again) = &mut self.again {
+            again.early.remove(&sequence);
+            again.in_order &= sequence > again.last || self.events.contains_key(&sequence);
+            again.last = again.last.max(sequence);
+        }
+    }
+
+    /// Whether everything came in order, behind some of it that had come too early: the topic was made anew while it was
+    /// published to, and got the whole stream when that was noticed.
+    fn began_again(&self) -> bool {
+        self.again.as_ref().is_some_and(|again| again.in_order && again.early.is_empty())
+    }
 }
 
 /// One event, without its content.
@@ -76,11 +117,14 @@ impl Trace {
     /// Follows one record, by the consumer's rule: what is not new to its stream is dropped.
     pub fn take(&mut self, record: &Seen<'_>) {
         self.records += 1;
+        let encoding = record.encoding();
         let decoded = record.decoded();
         let Some((event, place)) = decoded.as_ref().and_then(|decoded| decode(&decoded.bytes)) else {
             let (partition, offset) = record.place();
-            return self.phantom.add(format_args!("partition {partition}, offset {offset}: not an event"));
+            let what = format_args!("partition {partition}, offset {offset}: not an event in {encoding}");
+            return self.phantom.add(what);
         };
+        *self.encodings.entry(encoding).or_default() += 1;
         if !self.is_present(&event) {
             return;
         }
@@ -106,9 +150,10 @@ impl Trace {
     /// Whether an event is of the present log. Where a later one begins, everything of the earlier is forgotten.
     fn is_present(&mut self, event: &pb::Event) -> bool {
         if event.stream_epoch > self.epoch {
-            let Self { records, superseded, .. } = *self;
             let earlier = u64::try_from(self.counts().0).unwrap_or(0) + self.duplicated;
-            *self = Self { records, superseded: superseded + earlier, ..Self::from(event.stream_epoch.clone()) };
+            let later = Self::from(event.stream_epoch.clone());
+            let Self { records, superseded, encodings, .. } = std::mem::replace(self, later);
+            (self.records, self.superseded, self.encodings) = (records, superseded + earlier, encodings);
         }
         let is_present = event.stream_epoch == self.epoch;
         self.superseded += u64::from(!is_present);
@@ -119,8 +164,8 @@ impl Trace {
     /// then somebody was erased in between.
     fn is_new(&mut self, place: Place, partition: i32, event: Event) -> bool {
         let Place { stream, sequence, id } = place;
-        let track =
-            self.streams.entry(stream).or_insert_with(|| Track { partition, events: BTreeMap::new(), cut_off: 0 });
+        let track = self.streams.entry(stream).or_insert_with(|| Track::in_partition(partition));
+        track.follow(sequence);
         if let Some(first) = track.events.get(&sequence) {
             match first.digest == event.digest || first.impersonal == event.impersonal {
                 true => self.duplicated += 1,
@@ -131,11 +176,26 @@ impl Trace {
         if !self.ids.insert(id) {
             self.phantom.add(format_args!("{place}: the id of another event"));
         }
-        if partition != track.partition || track.events.last_key_value().is_some_and(|(last, _)| *last > sequence) {
-            self.reordered.add(place);
+        if partition != track.partition {
+            self.astray.add(place);
+        } else if track.events.last_key_value().is_some_and(|(last, _)| *last > sequence) {
+            track.reordered.add(place);
         }
         track.events.insert(sequence, event);
         true
+    }
+
+    /// Events that came after a later one of their stream, or in another partition than it; and how many streams began
+    /// again, so that this is no fault of theirs.
+    pub fn reordered(&self) -> (Finding, u64) {
+        let (mut reordered, mut again) = (self.astray.clone(), 0);
+        for track in self.streams.values() {
+            match track.began_again() {
+                true => again += 1,
+                false => reordered.put_first(track.reordered.clone()),
+            }
+        }
+        (reordered, again)
     }
 
     /// Takes every event for one of the database: where there is none to compare with.
@@ -311,6 +371,33 @@ mod tests {
         }
         assert!(trace.compare(place.stream, row(tenant_id, stored, erased), "e"));
         (trace.phantom.count, trace.duplicated)
+    }
+
+    /// How many events of a stream that comes so are out of order, and how many streams began again.
+    fn order(sequences: &[i64]) -> (u64, u64) {
+        let (mut trace, tenant_id) = (Trace::default(), TenantId::generate());
+        let ids: Vec<_> = (0..10).map(|_| EventId::generate()).collect();
+        for &sequence in sequences {
+            let id = ids[usize::try_from(sequence).unwrap()];
+            let place = Place { stream: Stream::Tenant(tenant_id), sequence, id };
+            let (digest, impersonal) = ([0; 16], [0; 16]);
+            let known = Event { id, position: 7, digest, exact: true, omits_personal: false, impersonal, known: false };
+            trace.is_new(place, 0, known);
+        }
+        let (reordered, again) = trace.reordered();
+        (reordered.count, again)
+    }
+
+    #[test]
+    fn a_stream_that_comes_whole_behind_what_came_too_early_began_again() {
+        assert_eq!(order(&[1, 2, 3, 4]), (0, 0));
+        assert_eq!(order(&[1, 2, 3, 2, 3, 4]), (0, 0), "duplicates");
+        assert_eq!(order(&[3, 4, 1, 2, 3, 4, 5]), (0, 1), "the topic was made anew after the second");
+        assert_eq!(order(&[4, 5, 2, 3, 4, 5]), (0, 1), "and retention had dropped the first");
+        assert_eq!(order(&[3, 4, 1, 2]), (2, 0), "it did not come whole");
+        assert_eq!(order(&[1, 2, 4, 3, 4, 5]), (1, 0), "the first had come before");
+        assert_eq!(order(&[1, 3, 2, 4]), (1, 0));
+        assert_eq!(order(&[3, 1, 2, 4, 5]), (2, 0), "the third is not between the second and the fourth");
     }
 
     #[test]

@@ -105,7 +105,7 @@ fn check_subject(fields: &mut Fields, subject: &pb::EventSubjectFilter) {
     fields.text("id", &subject.id, 0..=ID_CHARACTERS_MAX);
     match SUBJECTS.iter().find(|(kind, _)| *kind == subject.kind) {
         None if subject.kind.is_empty() => fields.wrong("kind", "required"),
-        None => fields.wrong("kind", format!("not one of {}", SUBJECTS.map(|(kind, _)| kind).join(", "))),
+        None => fields.wrong("kind", "not what stands before the dot in a type of event, such as team_member"),
         Some((kind, Some(is_id))) if !subject.id.is_empty() && !is_id(&subject.id) => {
             fields.wrong("id", format!("not the id of a subject of the kind {kind}"));
         }

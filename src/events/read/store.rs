@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     events::{
         Stream,
-        store::{Record, columns, with_personal},
+        store::{Record, columns, weight, with_personal},
     },
     ids::TenantId,
 };
@@ -51,13 +51,6 @@ impl Found {
         records.truncate(usize::try_from(room.events).unwrap_or(usize::MAX));
         Self { records, more: !all }
     }
-}
-
-/// What an event weighs.
-macro_rules! weight {
-    () => {
-        "length(e.payload) + COALESCE(length(x.subject_payload), 0) + COALESCE(length(x.actor_payload), 0)"
-    };
 }
 
 /// Whether a filter lets an event through.

@@ -69,15 +69,43 @@ async fn a_range_a_stream_and_everything_are_replayed_and_the_state_is_printed()
         ];
         let told = roster(&bad, &settings);
         for flag in ["--to", "--since", "--stream", "--after-position"] {
-            assert!(told.code == 1 && told.err.contains(flag), "{flag}: {told:?}");
+            assert!(told.code == 2 && told.err.contains(flag), "{flag}: {told:?}");
         }
-        assert_eq!(roster(&["events", "replay", "--to", &topic], &settings).code, 1, "the topic that is published to");
+        refuses_topics_that_it_would_spoil(&settings, &topic);
         assert_eq!(replay(&settings, &topic, &["--force", "--up-to-position", "2"]), 2);
         assert_both_proven(&settings);
         prints_the_state(&settings);
     })
     .await
     .unwrap();
+}
+
+/// Those that are published to, whatever is configured here, and those that are compacted.
+fn refuses_topics_that_it_would_spoil(settings: &[String], topic: &str) {
+    let refused = |settings: &[String], to: &str, why: &str| {
+        let told = roster(&["events", "replay", "--to", to], settings);
+        assert!(told.code == 2 && told.err.contains(why) && told.out.is_empty(), "{why}: {told:?}");
+    };
+    refused(settings, topic, "is published to");
+    let states = format!("{topic}-state");
+    refused(settings, &states, "the topic of states");
+    // Somebody who configures other topics than the service.
+    let configure = |topic: &str| {
+        let (mut settings, other) = (settings.to_vec(), format!("{topic}-other"));
+        for (flag, name) in [("--kafka-topic", &other), ("--kafka-state-topic", &format!("{other}-state"))] {
+            let place = settings.iter().position(|it| it == flag).expect("a setting") + 1;
+            name.clone_into(&mut settings[place]);
+        }
+        settings
+    };
+    let other = configure(topic);
+    refused(&other, topic, "is published to, or was");
+    refused(&other, &states, "is published to, or was");
+    // Compacted, and nobody's: made by the other configuration.
+    assert_eq!(roster(&["kafka", "apply"], &other).code, 0);
+    let compacted = format!("{topic}-other-state");
+    refused(settings, &compacted, "is compacted");
+    assert_eq!(replay(settings, &compacted, &["--force", "--up-to-position", "2"]), 2);
 }
 
 fn prints_the_state(settings: &[String]) {
