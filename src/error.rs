@@ -90,7 +90,12 @@ impl Error {
 
     /// Retention has dropped everything up to here of what a field asks for.
     pub fn range_dropped(field: &str, dropped: i64) -> Self {
-        let description = format!("retention has dropped everything up to {dropped}: begin behind that");
+        Self::dropped(field, format!("retention has dropped everything up to {dropped}: begin behind that"))
+    }
+
+    /// Retention has dropped what a field asks for.
+    pub fn dropped(field: &str, description: impl Into<String>) -> Self {
+        let description = description.into();
         let violation = Violation { field: field.to_owned(), description: description.clone() };
         Self::new(Reason::RangeDropped, description).violations(vec![violation])
     }

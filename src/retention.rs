@@ -1,9 +1,9 @@
 //! For how long the log is kept: what is older than its tenant keeps it is hidden, and the months of which everybody has
 //! hidden everything are dropped.
 //!
-//! Only the leader runs it. What is hidden is hidden at once, stream by stream; what is left of it, so that the state can
-//! still be rebuilt, is kept (see [`base`]). Of PostgreSQL whole months go later: never one that a topic or a stream that is
-//! held needs, and not in the round that hid the last of it.
+//! Only the leader runs it. Events are hidden stream by stream, but what is held, and never one that a topic has not got; what is
+//! left of them, so that the state can still be rebuilt, is kept (see [`base`]). Of PostgreSQL whole months go later, in which
+//! everything is hidden, and not in the round that hid the last of it.
 
 use std::time::Duration;
 
@@ -14,7 +14,10 @@ use crate::{
     clock::{Clock, Timestamp},
     db::{Db, Tx},
     error::Result,
-    events::{Stream, base},
+    events::{
+        Stream,
+        base::{self, Due},
+    },
     ids::TenantId,
     organizations, tenants,
 };
@@ -60,10 +63,13 @@ impl Retention {
         if let Err(error) = self.drop_months(now, sinks, stop).await {
             tracing::warn!(%error, "no month of the log was dropped, trying again later");
         }
-        let tenants = tenants::with_retention(&mut self.db.snapshot().await?).await?;
+        let mut tx = self.db.snapshot().await?;
+        let up_to = base::published(&mut tx, sinks).await?;
+        let tenants = tenants::with_retention(&mut tx).await?;
+        drop(tx);
         for (tenant_id, days) in tenants {
             let before = now.minus(Duration::from_hours(24 * days.unsigned_abs()));
-            self.retire(tenant_id, before, stop).await?;
+            self.hide(Due { tenant_id, before, up_to }, stop).await?;
         }
         Ok(())
     }
@@ -75,29 +81,29 @@ impl Retention {
         Ok(())
     }
 
-    /// Hides what a tenant has from before a time.
-    async fn retire(&self, tenant_id: TenantId, before: Timestamp, stop: &CancellationToken) -> Result<()> {
+    /// Hides what is due of a tenant.
+    async fn hide(&self, due: Due, stop: &CancellationToken) -> Result<()> {
         let mut after = Uuid::nil();
         loop {
-            let due = base::due(&mut self.db.snapshot().await?, tenant_id, before, after, STREAMS).await?;
-            let Some((last, _)) = due.last() else { return Ok(()) };
+            let found = base::due(&mut self.db.snapshot().await?, due, after, STREAMS).await?;
+            let Some((last, _)) = found.last() else { return Ok(()) };
             after = *last;
-            for (stream, up_to) in due {
-                let (stream, now) = (Stream::of(tenant_id, stream), self.clock.now());
-                while !stop.is_cancelled() && self.retire_some(tenant_id, stream, up_to, now).await? {}
+            for (stream, up_to) in found {
+                let (stream, now) = (Stream::of(due.tenant_id, stream), self.clock.now());
+                while !stop.is_cancelled() && self.hide_some(due.tenant_id, stream, up_to, now).await? {}
             }
         }
     }
 
     /// Hides some of a stream, unless it is held; answers whether there is more.
-    async fn retire_some(&self, tenant_id: TenantId, stream: Stream, up_to: i64, now: Timestamp) -> Result<bool> {
-        let retired = self.db.write(async move |tx| {
+    async fn hide_some(&self, tenant_id: TenantId, stream: Stream, up_to: i64, now: Timestamp) -> Result<bool> {
+        let hidden = self.db.write(async move |tx| {
             if is_held(tx, tenant_id, stream).await? {
                 return Ok(false);
             }
-            base::retire(tx, tenant_id, stream, up_to, BATCH, now).await
+            base::hide(tx, tenant_id, stream, up_to, BATCH, now).await
         });
-        Ok(retired.await?.0)
+        Ok(hidden.await?.0)
     }
 }
 

@@ -81,7 +81,7 @@ CREATE TABLE events_personal (
 CREATE INDEX events_personal_by_subject ON events_personal (tenant_id, subject_id) WHERE subject_id IS NOT NULL;
 CREATE INDEX events_personal_by_actor ON events_personal (tenant_id, actor_id) WHERE actor_id IS NOT NULL;
 
--- The end of each stream's chain, and what retention has dropped of the stream: everything up to a sequence, and the chain
+-- The end of each stream's chain, and what retention has hidden of the stream: everything up to a sequence, and the chain
 -- as it was there.
 -- signed_sequence: up to here the last checkpoint covers the stream, or is it. unsigned_since: when the first event after that
 -- happened.
@@ -90,8 +90,8 @@ CREATE TABLE log_chains (
     tenant_id UUID NOT NULL,
     sequence BIGINT NOT NULL,
     hash BYTEA NOT NULL,
-    dropped_sequence BIGINT NOT NULL DEFAULT 0,
-    dropped_hash BYTEA,
+    hidden_sequence BIGINT NOT NULL DEFAULT 0,
+    hidden_hash BYTEA,
     signed_sequence BIGINT NOT NULL DEFAULT 0,
     unsigned_since BIGINT
 );

@@ -6,18 +6,21 @@ ALTER TABLE tenants ADD COLUMN log_retention_days BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE organizations ADD COLUMN legal_hold BOOLEAN NOT NULL DEFAULT FALSE;
 CREATE INDEX organizations_held ON organizations (tenant_id) WHERE legal_hold;
 
--- Events up to a stream's dropped_sequence are hidden at once, and gone with their month. dropped_position: where that one
--- stands in the whole log.
-ALTER TABLE log_chains ADD COLUMN dropped_position BIGINT NOT NULL DEFAULT 0;
-CREATE INDEX log_chains_dropped ON log_chains (tenant_id, dropped_position);
+-- Events up to a stream's hidden_sequence are hidden, and gone with their month. hidden_position: none of them has a position beyond this one.
+-- hidden_before: all of them had occurred before this, in microseconds.
+ALTER TABLE log_chains ADD COLUMN hidden_position BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE log_chains ADD COLUMN hidden_before BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX log_chains_hidden ON log_chains (tenant_id, hidden_position);
+CREATE INDEX log_chains_hidden_before ON log_chains (tenant_id, hidden_before);
 
--- dropped_before: whatever was dropped of the stream had occurred before this, in microseconds.
-ALTER TABLE log_chains ADD COLUMN dropped_before BIGINT NOT NULL DEFAULT 0;
-CREATE INDEX log_chains_dropped_before ON log_chains (tenant_id, dropped_before);
-
--- When something was hidden last, in microseconds; whoever hides events holds the row.
-CREATE TABLE log_retention (id BIGINT PRIMARY KEY CHECK (id = 1), retired_at BIGINT NOT NULL);
-INSERT INTO log_retention (id, retired_at) VALUES (1, 0);
+-- When something was hidden last, in microseconds, and the last position of all that is hidden. Whoever hides events, or
+-- erases a person, holds the row.
+CREATE TABLE log_retention (
+    id BIGINT PRIMARY KEY CHECK (id = 1),
+    hidden_at BIGINT NOT NULL,
+    hidden_position BIGINT NOT NULL
+);
+INSERT INTO log_retention (id, hidden_at, hidden_position) VALUES (1, 0, 0);
 
 -- Of each thing that there was where a stream was cut off, the last event before that: so the state can still be rebuilt.
 -- What is somebody's is emptied as it is beside the log.
@@ -56,14 +59,14 @@ BEGIN
         FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'events'::regclass AND c.relname ~ '^events_\d{4}_\d{2}$' ORDER BY c.relname LIMIT 1;
     month_end := EXTRACT(EPOCH FROM to_date(suffix, 'YYYY_MM') + INTERVAL '1 month') * 1000000;
-    PERFORM 1 FROM log_retention WHERE retired_at < now_micros - 60000000;
+    PERFORM 1 FROM log_retention WHERE hidden_at < now_micros - 60000000;
     IF NOT FOUND OR suffix IS NULL OR month_end > now_micros THEN
         RETURN FALSE;
     END IF;
     EXECUTE format('SELECT COALESCE(MAX(position), 0) FROM events_positions_%s', suffix) INTO last;
     SELECT EXISTS (
         SELECT 1 FROM events_positions p JOIN log_chains c ON c.stream_id = p.stream_id
-        WHERE p.position <= last AND p.sequence > c.dropped_sequence) INTO is_needed;
+        WHERE p.position <= last AND p.sequence > c.hidden_sequence) INTO is_needed;
     IF is_needed OR (SELECT COUNT(*) FROM relay_cursors) < sinks
         OR EXISTS (SELECT 1 FROM relay_cursors WHERE position < last) THEN
         RETURN FALSE;

@@ -76,8 +76,8 @@ CREATE TABLE events_personal (
 CREATE INDEX events_personal_by_subject ON events_personal (tenant_id, subject_id) WHERE subject_id IS NOT NULL;
 CREATE INDEX events_personal_by_actor ON events_personal (tenant_id, actor_id) WHERE actor_id IS NOT NULL;
 
--- The end of each stream's chain, and what retention has dropped of the stream: everything up to a sequence, and the chain
--- as it was there. (Only PostgreSQL drops.)
+-- The end of each stream's chain, and what retention has hidden of the stream: everything up to a sequence, and the chain
+-- as it was there.
 -- signed_sequence: up to here the last checkpoint covers the stream, or is it. unsigned_since: when the first event after that
 -- happened.
 CREATE TABLE log_chains (
@@ -85,8 +85,8 @@ CREATE TABLE log_chains (
     tenant_id BLOB NOT NULL,
     sequence INTEGER NOT NULL,
     hash BLOB NOT NULL,
-    dropped_sequence INTEGER NOT NULL DEFAULT 0,
-    dropped_hash BLOB,
+    hidden_sequence INTEGER NOT NULL DEFAULT 0,
+    hidden_hash BLOB,
     signed_sequence INTEGER NOT NULL DEFAULT 0,
     unsigned_since INTEGER
 ) STRICT;

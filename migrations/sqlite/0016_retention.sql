@@ -6,17 +6,21 @@ ALTER TABLE tenants ADD COLUMN log_retention_days INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE organizations ADD COLUMN legal_hold INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX organizations_held ON organizations (tenant_id) WHERE legal_hold;
 
--- Events up to a stream's dropped_sequence are hidden. dropped_position: where that one stands in the whole log.
-ALTER TABLE log_chains ADD COLUMN dropped_position INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX log_chains_dropped ON log_chains (tenant_id, dropped_position);
+-- Events up to a stream's hidden_sequence are hidden. hidden_position: none of them has a position beyond this one.
+-- hidden_before: all of them had occurred before this, in microseconds.
+ALTER TABLE log_chains ADD COLUMN hidden_position INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE log_chains ADD COLUMN hidden_before INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX log_chains_hidden ON log_chains (tenant_id, hidden_position);
+CREATE INDEX log_chains_hidden_before ON log_chains (tenant_id, hidden_before);
 
--- dropped_before: whatever was dropped of the stream had occurred before this, in microseconds.
-ALTER TABLE log_chains ADD COLUMN dropped_before INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX log_chains_dropped_before ON log_chains (tenant_id, dropped_before);
-
--- When something was hidden last, in microseconds; whoever hides events holds the row.
-CREATE TABLE log_retention (id INTEGER PRIMARY KEY CHECK (id = 1), retired_at INTEGER NOT NULL) STRICT;
-INSERT INTO log_retention (id, retired_at) VALUES (1, 0);
+-- When something was hidden last, in microseconds, and the last position of all that is hidden. Whoever hides events, or
+-- erases a person, holds the row.
+CREATE TABLE log_retention (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    hidden_at INTEGER NOT NULL,
+    hidden_position INTEGER NOT NULL
+) STRICT;
+INSERT INTO log_retention (id, hidden_at, hidden_position) VALUES (1, 0, 0);
 
 -- Of each thing that there was where a stream was cut off, the last event before that: so the state can still be rebuilt.
 -- What is somebody's is emptied as it is beside the log.

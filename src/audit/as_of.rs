@@ -5,7 +5,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     events::{
-        Record, Stream, base,
+        Stream, base, horizon,
         read::{
             Filter,
             store::{self, Room},
@@ -39,8 +39,7 @@ pub enum When {
 pub async fn find(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId, when: When) -> Result<pb::AsOf> {
     let (stream, tenant) = (Stream::Organization(id), Stream::Tenant(tenant_id));
     let last = log::organization_sequence(tx, tenant_id, id).await?.unwrap_or(0);
-    let horizon = log::horizon(tx, tenant_id, Some(stream)).await?;
-    let dropped = |field| Error::range_dropped(field, horizon.sequence).with("first_sequence", horizon.sequence + 1);
+    let horizon = horizon::of(tx, tenant_id, Some(stream)).await?;
     let (sequence, time) = match when {
         When::Now => {
             return Ok(pb::AsOf { sequence: last, tenant_sequence: log::tenant_sequence(tx, tenant_id).await? });
@@ -48,19 +47,20 @@ pub async fn find(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId, when: Wh
         When::Sequence(sequence) if sequence > last => {
             return Err(Error::invalid_field("sequence", format!("the stream ends at {last}")));
         }
-        When::Sequence(sequence) if sequence < horizon.sequence => return Err(dropped("sequence")),
+        When::Sequence(sequence) if sequence < horizon.sequence => return Err(horizon.dropped_sequence("sequence")),
         // The event itself may be gone: then it was the last one before the horizon.
         When::Sequence(sequence) if sequence == horizon.sequence && sequence > 0 => {
             (sequence, Timestamp(horizon.before.0 - 1))
         }
         When::Sequence(sequence) => (sequence, store::occurred_at(tx, tenant_id, stream, sequence).await?),
-        When::Time(time) if time < horizon.before => return Err(dropped("time")),
+        When::Time(time) if time < horizon.before => return Err(horizon.dropped_sequence("time")),
         When::Time(time) => (store::sequence_at(tx, tenant_id, stream, time).await?.max(horizon.sequence), time),
     };
-    let horizon = log::horizon(tx, tenant_id, Some(tenant)).await?;
+    let horizon = horizon::of(tx, tenant_id, Some(tenant)).await?;
     if horizon.sequence > 0 && time < horizon.before {
         let field = if matches!(when, When::Time(_)) { "time" } else { "sequence" };
-        return Err(Error::range_dropped(field, horizon.sequence).with("stream_id", tenant));
+        let why = "the roles, permissions and policies that the tenant had then are dropped: ask for a later time";
+        return Err(Error::dropped(field, why).with("first_time", horizon.before));
     }
     let tenant_sequence = store::sequence_at(tx, tenant_id, tenant, time).await?.max(horizon.sequence);
     Ok(pb::AsOf { sequence, tenant_sequence })
@@ -94,25 +94,14 @@ async fn apply(
         let left = base::left(tx, tenant_id, stream, about, after, ROOM.events).await?;
         let Some(last) = left.last() else { break };
         after = last.sequence;
-        take(fold, stream, left)?;
+        fold.take(left)?;
     }
-    after = log::horizon(tx, tenant_id, Some(stream)).await?.sequence;
+    after = horizon::of(tx, tenant_id, Some(stream)).await?.sequence;
     loop {
         let range = (after, up_to);
         let found = store::by_sequence(tx, tenant_id, stream.uuid(), about, range, ROOM).await?;
         let Some(last) = found.records.last() else { return Ok(()) };
         after = last.sequence;
-        take(fold, stream, found.records)?;
+        fold.take(found.records)?;
     }
-}
-
-fn take(fold: &mut Fold, stream: Stream, records: Vec<Record>) -> Result<()> {
-    for record in records {
-        let event = record.decode("")?;
-        let id = event.event_id.clone();
-        if !fold.apply(stream, event) {
-            return Err(Error::internal(format!("the data of {id} is not of its type")));
-        }
-    }
-    Ok(())
 }

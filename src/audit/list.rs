@@ -39,7 +39,7 @@ pub struct Query {
 /// One page. The log is looked at range by range, from its end or from where the last page ended.
 pub async fn newest(tx: &mut Tx, tenant_id: TenantId, query: &Query, page: &Page) -> Result<Paged<Record>> {
     let room = Room { events: page.limit() - 1, bytes: PAGE_BYTES_MAX };
-    let bottom = log::horizon(tx, tenant_id, query.filter.stream).await?.position;
+    let bottom = log::dropped_position(tx).await?;
     let mut up_to = match page.after::<i64>()? {
         Some(before) => before.saturating_sub(1),
         None => log::head(tx).await?.0,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::{
-    Stream, chains,
+    Stream, chains, horizon,
     read::Filter,
     state::{self, Subject},
     store::{self, Record},
@@ -28,25 +28,37 @@ macro_rules! columns {
     };
 }
 
-/// Streams of a tenant that have something from before a time, behind a stream, in the order of their ids: up to which
-/// sequence.
-pub async fn due(
-    tx: &mut Tx,
-    tenant: TenantId,
-    before: Timestamp,
-    after: Uuid,
-    limit: i64,
-) -> Result<Vec<(Uuid, i64)>> {
+/// Up to which position every topic has the log, where so many want it.
+pub async fn published(tx: &mut Tx, sinks: i64) -> Result<i64> {
+    let sql = "SELECT COUNT(*), MIN(position) FROM relay_cursors";
+    let (count, position): (i64, Option<i64>) = tx.fetch_one(sql, args![]).await?;
+    Ok(if count < sinks { 0 } else { position.unwrap_or(i64::MAX) })
+}
+
+/// What may be hidden.
+#[derive(Debug, Clone, Copy)]
+pub struct Due {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// What occurred before this.
+    pub before: Timestamp,
+    /// And has no position beyond this one.
+    pub up_to: i64,
+}
+
+/// Streams that have something to hide, behind a stream, in the order of their ids: up to which sequence.
+pub async fn due(tx: &mut Tx, due: Due, after: Uuid, limit: i64) -> Result<Vec<(Uuid, i64)>> {
     let sql = "SELECT c.stream_id, MAX(p.sequence)
         FROM log_chains c JOIN events_positions p ON p.tenant_id = c.tenant_id AND p.stream_id = c.stream_id
-        WHERE c.tenant_id = $1 AND p.occurred_at < $2 AND p.sequence > c.dropped_sequence AND c.stream_id > $3
+        WHERE c.tenant_id = $1 AND p.occurred_at < $2 AND p.position <= $5 AND p.sequence > c.hidden_sequence
+            AND c.stream_id > $3
         GROUP BY c.stream_id ORDER BY c.stream_id LIMIT $4";
-    tx.fetch_all(sql, args![tenant, before, after, limit]).await
+    tx.fetch_all(sql, args![due.tenant_id, due.before, after, limit, due.up_to]).await
 }
 
 /// Hides the first events of a stream, at most so many and none behind a sequence, and keeps what is left of them.
 /// Answers whether there are more.
-pub async fn retire(
+pub async fn hide(
     tx: &mut Tx,
     tenant: TenantId,
     stream: Stream,
@@ -55,14 +67,13 @@ pub async fn retire(
     now: Timestamp,
 ) -> Result<bool> {
     lock(tx).await?;
-    tx.execute("UPDATE log_retention SET retired_at = $1 WHERE id = 1", args![now]).await?;
-    let after = store::horizon(tx, tenant, Some(stream)).await?.sequence;
+    let after = horizon::of(tx, tenant, Some(stream)).await?.sequence;
     let mut records = store::after_sequence(tx, tenant, stream.uuid(), after, at_most).await?;
     records.retain(|record| record.sequence <= up_to);
     let Some((last, position)) = records.last().map(|record| (record.sequence, record.position)) else {
         return Ok(false);
     };
-    let position = position.ok_or_else(|| Error::internal("an event is to be retired before it has a position"))?;
+    let position = position.ok_or_else(|| Error::internal("an event is to be hidden before it has a position"))?;
     let hash = chains::at(tx, tenant, stream, last).await?.ok_or_else(|| Error::internal("an event without a hash"))?;
     let mut latest = Latest::default();
     for record in records {
@@ -70,17 +81,21 @@ pub async fn retire(
     }
     let before = Timestamp(latest.time.0 + 1);
     keep(tx, tenant, stream, latest).await?;
-    let sql = "UPDATE log_chains SET dropped_sequence = $3, dropped_hash = $4,
-            dropped_position = CASE WHEN dropped_position < $5 THEN $5 ELSE dropped_position END,
-            dropped_before = CASE WHEN dropped_before < $6 THEN $6 ELSE dropped_before END
+    let sql = "UPDATE log_chains SET hidden_sequence = $3, hidden_hash = $4,
+            hidden_position = CASE WHEN hidden_position < $5 THEN $5 ELSE hidden_position END,
+            hidden_before = CASE WHEN hidden_before < $6 THEN $6 ELSE hidden_before END
         WHERE tenant_id = $1 AND stream_id = $2";
     tx.execute(sql, args![tenant, Some(stream.uuid()), last, hash.to_vec(), position, before]).await?;
+    let sql = "UPDATE log_retention SET hidden_at = $1,
+            hidden_position = CASE WHEN hidden_position < $2 THEN $2 ELSE hidden_position END
+        WHERE id = 1";
+    tx.execute(sql, args![now, position]).await?;
     Ok(last < up_to)
 }
 
-/// Waits for whoever retires events, and lets nobody else until the transaction ends.
+/// Waits for whoever hides events, and lets nobody else until the transaction ends.
 pub(super) async fn lock(tx: &mut Tx) -> Result<()> {
-    tx.lock_one::<(i64,)>("SELECT retired_at FROM log_retention WHERE id = 1", args![]).await.map(drop)
+    tx.lock_one::<(i64,)>("SELECT hidden_at FROM log_retention WHERE id = 1", args![]).await.map(drop)
 }
 
 /// What events of a stream leave.
@@ -141,7 +156,7 @@ pub async fn after_sequence(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Record>> {
-    let cut_off = store::horizon(tx, tenant, Some(stream)).await?.sequence;
+    let cut_off = horizon::of(tx, tenant, Some(stream)).await?.sequence;
     if after < cut_off {
         let left = left(tx, tenant, stream, &Filter::default(), after, limit).await?;
         if !left.is_empty() {
@@ -181,22 +196,20 @@ pub async fn after_place_everywhere(tx: &mut Tx, after: (TenantId, Uuid, i64), l
     tx.fetch_all(sql, args![after.0, after.1, after.2, limit]).await
 }
 
-/// What is left of all tenants' events with positions in `(after, up_to]`, by position: for what runs inside the service,
-/// never for a caller.
-pub async fn after_position_everywhere(tx: &mut Tx, after: i64, up_to: i64, limit: i64) -> Result<Vec<Record>> {
+/// All tenants' events with positions in `(after, up_to]`, by position: those that are not hidden, and what is left of those
+/// that are. For what runs inside the service, never for a caller.
+pub async fn by_position_everywhere(tx: &mut Tx, after: i64, up_to: i64) -> Result<Vec<Record>> {
     let sql = concat!(
-        "SELECT ",
+        "SELECT * FROM (SELECT ",
         columns!(),
-        " FROM events_base b WHERE b.position > $1 AND b.position <= $2 ORDER BY b.position LIMIT $3"
+        " FROM events_base b WHERE b.position > $1 AND b.position <= $2 UNION ALL SELECT ",
+        store::columns!(),
+        " FROM events_positions p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at
+        JOIN log_chains c ON c.stream_id = p.stream_id",
+        store::with_personal!(),
+        " WHERE p.position > $1 AND p.position <= $2 AND p.sequence > c.hidden_sequence) AS kept ORDER BY position"
     );
-    tx.fetch_all(sql, args![after, up_to, limit]).await
-}
-
-/// Where every stream was cut off that was: for what runs inside the service, never for a caller.
-pub async fn cut_off_everywhere(tx: &mut Tx) -> Result<BTreeMap<Stream, i64>> {
-    let sql = "SELECT tenant_id, stream_id, dropped_sequence FROM log_chains WHERE dropped_sequence > 0";
-    let rows: Vec<(TenantId, Uuid, i64)> = tx.fetch_all(sql, args![]).await?;
-    Ok(rows.into_iter().map(|(tenant, stream, sequence)| (Stream::of(tenant, stream), sequence)).collect())
+    tx.fetch_all(sql, args![after, up_to]).await
 }
 
 /// Empties what is of a user; that there was something stays.

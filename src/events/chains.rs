@@ -23,8 +23,8 @@ pub struct End {
     pub sequence: i64,
     hash: Vec<u8>,
     /// Everything up to here was dropped.
-    pub dropped_sequence: i64,
-    dropped_hash: Option<Vec<u8>>,
+    pub hidden_sequence: i64,
+    hidden_hash: Option<Vec<u8>>,
     /// Up to here nothing is left to sign: the last checkpoint covers it, or is it; 0 where there is none.
     pub signed_sequence: i64,
 }
@@ -42,13 +42,13 @@ impl End {
 
     /// The chain before the first event that is still there.
     pub fn beginning(&self) -> Result<Hash> {
-        self.dropped_hash.as_deref().map_or_else(|| Ok(chain::beginning(self.stream())), chain::read)
+        self.hidden_hash.as_deref().map_or_else(|| Ok(chain::beginning(self.stream())), chain::read)
     }
 }
 
 /// The end of a stream's chain; nothing where none of its events is chained yet.
 pub async fn end(tx: &mut Tx, tenant: TenantId, stream: Stream) -> Result<Option<End>> {
-    let sql = "SELECT tenant_id, stream_id, sequence, hash, dropped_sequence, dropped_hash, signed_sequence
+    let sql = "SELECT tenant_id, stream_id, sequence, hash, hidden_sequence, hidden_hash, signed_sequence
         FROM log_chains WHERE stream_id = $1 AND tenant_id = $2";
     tx.fetch_optional(sql, args![Some(stream.uuid()), tenant]).await
 }
@@ -85,7 +85,7 @@ pub async fn at_position(tx: &mut Tx, position: i64) -> Result<Option<Hash>> {
 
 /// Streams in which something happened before this time that no checkpoint covers.
 pub async fn unsigned(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<Vec<End>> {
-    let sql = "SELECT tenant_id, stream_id, sequence, hash, dropped_sequence, dropped_hash, signed_sequence
+    let sql = "SELECT tenant_id, stream_id, sequence, hash, hidden_sequence, hidden_hash, signed_sequence
         FROM log_chains WHERE unsigned_since <= $1 ORDER BY unsigned_since LIMIT $2";
     tx.fetch_all(sql, args![before, limit]).await
 }

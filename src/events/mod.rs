@@ -9,6 +9,7 @@ pub mod chain;
 pub mod chains;
 pub mod cloud_event;
 mod data;
+pub mod horizon;
 mod ledger;
 mod personal;
 pub mod read;

@@ -53,10 +53,10 @@ impl EventService for Service {
         let paged = self
             .read(async move |tx| {
                 ensure_filtered(tx, &ctx, &filter).await?;
-                let start = match skip_dropped {
-                    true => read::skip_dropped(tx, ctx.tenant_id, filter.stream, start).await?,
-                    false => start,
-                };
+                let mut start = begin(&filter, start, &page)?;
+                if skip_dropped {
+                    start = read::skip_dropped(tx, ctx.tenant_id, filter.stream, start).await?;
+                }
                 list(tx, &ctx, &filter, start, &page, &epoch).await
             })
             .await?;
@@ -171,6 +171,13 @@ async fn ensure_filtered(tx: &mut Tx, ctx: &Ctx, filter: &Filter) -> Result<()> 
     }
 }
 
+/// Where a page begins: behind the one before, or where the list does.
+fn begin(filter: &Filter, start: Start, page: &Page) -> Result<Start> {
+    let after = page.after::<i64>()?;
+    let behind = if filter.stream.is_some() { Start::Sequence } else { Start::Position };
+    Ok(after.map_or(start, behind))
+}
+
 /// One stream by sequence, or all of them by position: either is the key of its pages.
 async fn list(
     tx: &mut Tx,
@@ -180,11 +187,9 @@ async fn list(
     page: &Page,
     epoch: &str,
 ) -> Result<Paged<pb::Event>> {
-    let after = page.after::<i64>()?;
     let room = Room { events: page.limit() - 1, bytes: PAGE_BYTES_MAX };
     let (found, reached) = match filter.stream {
         Some(stream) => {
-            let start = after.map_or(start, Start::Sequence);
             let after = read::sequence_before(tx, ctx.tenant_id, stream, start).await?;
             let range = (after, i64::MAX);
             let found = read::store::by_sequence(tx, ctx.tenant_id, stream.uuid(), filter, range, room).await?;
@@ -192,13 +197,7 @@ async fn list(
             (found, reached)
         }
         None => {
-            let after = match after {
-                Some(after) => {
-                    read::ensure_kept(tx, ctx.tenant_id, None, after).await?;
-                    after
-                }
-                None => read::place(tx, ctx.tenant_id, filter, start).await?.position.unwrap_or(0),
-            };
+            let after = read::place(tx, ctx.tenant_id, filter, start).await?.position.unwrap_or(0);
             by_position(tx, ctx, filter, after, room).await?
         }
     };

@@ -8,7 +8,6 @@ use super::{
     chain::{self, Hash},
 };
 use crate::{
-    clock::Timestamp,
     db::{FromRow, Tx, Value, args},
     error::{Error, Reason, Result},
     ids::{EventId, OrganizationId, TenantId, UserId},
@@ -284,7 +283,7 @@ pub async fn by_id(tx: &mut Tx, tenant: TenantId, id: EventId) -> Result<Option<
         " FROM events e LEFT JOIN events_positions p ON p.row_id = e.row_id AND p.occurred_at = e.occurred_at",
         with_personal!(),
         " LEFT JOIN log_chains c ON c.stream_id = e.stream_id
-        WHERE e.tenant_id = $1 AND e.id = $2 AND e.sequence > COALESCE(c.dropped_sequence, 0)"
+        WHERE e.tenant_id = $1 AND e.id = $2 AND e.sequence > COALESCE(c.hidden_sequence, 0)"
     );
     tx.fetch_optional(sql, args![tenant, id]).await
 }
@@ -311,40 +310,10 @@ pub async fn head(tx: &mut Tx) -> Result<(i64, Uuid)> {
     tx.fetch_one("SELECT position, stream_epoch FROM log_head WHERE id = 1", args![]).await
 }
 
-/// How far the log is numbered, and the last position that is gone for good, of all tenants.
-pub async fn ends(tx: &mut Tx) -> Result<(i64, i64)> {
-    tx.fetch_one("SELECT position, dropped_position FROM log_head WHERE id = 1", args![]).await
-}
-
 /// The last position that is gone for good, of all tenants; 0 where none is.
 pub async fn dropped_position(tx: &mut Tx) -> Result<i64> {
     let (position,) = tx.fetch_one("SELECT dropped_position FROM log_head WHERE id = 1", args![]).await?;
     Ok(position)
-}
-
-/// Where retention has cut a stream off, or all streams of a tenant: what is before that is hidden, and gone at some time.
-#[derive(Debug, Clone, Copy, FromRow)]
-pub struct Horizon {
-    /// Everything up to this sequence is hidden; 0 where it is of several streams.
-    pub sequence: i64,
-    /// What is hidden has no position beyond this one; of a stream that is held it may be that earlier ones are not hidden.
-    pub position: i64,
-    /// What is hidden had occurred before this.
-    pub before: Timestamp,
-}
-
-/// The horizon of a stream, or of all of a tenant's; zeros where nothing was dropped.
-pub async fn horizon(tx: &mut Tx, tenant: TenantId, stream: Option<Stream>) -> Result<Horizon> {
-    let Some(stream) = stream else {
-        let sql = "SELECT CAST(0 AS BIGINT) AS sequence,
-            COALESCE((SELECT MAX(dropped_position) FROM log_chains WHERE tenant_id = $1), 0) AS position,
-            COALESCE((SELECT MAX(dropped_before) FROM log_chains WHERE tenant_id = $1), 0) AS before";
-        return tx.fetch_one(sql, args![tenant]).await;
-    };
-    let sql = "SELECT dropped_sequence AS sequence, dropped_position AS position, dropped_before AS before
-        FROM log_chains WHERE tenant_id = $1 AND stream_id = $2";
-    let found = tx.fetch_optional(sql, args![tenant, Some(stream.uuid())]).await?;
-    Ok(found.unwrap_or(Horizon { sequence: 0, position: 0, before: Timestamp(0) }))
 }
 
 /// How many events are committed and have no position yet.

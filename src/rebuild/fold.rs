@@ -6,8 +6,9 @@ use prost::Message as _;
 
 use super::Difference;
 use crate::{
+    error::{Error, Result},
     events::{
-        Personal as _, Stream,
+        Personal as _, Record, Stream,
         state::{self, Subject},
     },
     proto::v1 as pb,
@@ -35,6 +36,19 @@ struct Latest {
 }
 
 impl Fold {
+    /// Applies events of the log.
+    pub fn take(&mut self, records: Vec<Record>) -> Result<()> {
+        for record in records {
+            let stream = record.stream();
+            let event = record.decode("")?;
+            let id = event.event_id.clone();
+            if !self.apply(stream, event) {
+                return Err(Error::internal(format!("the data of {id} is not of its type")));
+            }
+        }
+        Ok(())
+    }
+
     /// Applies an event. The last of a subject's stream wins, so that an event out of order, which is counted
     /// elsewhere, does no harm here. False where the data is not what the type says.
     pub fn apply(&mut self, stream: Stream, event: pb::Event) -> bool {

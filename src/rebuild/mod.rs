@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use crate::{
     db::Tx,
-    error::{Error, Result},
-    events::{Record, base, store},
+    error::Result,
+    events::{base, horizon, store},
     ids::TenantId,
 };
 
@@ -34,35 +34,22 @@ pub async fn prove(tx: &mut Tx) -> Result<Difference> {
 /// Before every event, by place.
 const BEGINNING: (TenantId, Uuid, i64) = (TenantId::from_uuid(Uuid::nil()), Uuid::nil(), 0);
 
-/// The state that the log amounts to, and what is left of what retention has dropped of it.
+/// The state that the log amounts to, and what is left of what retention has hidden of it.
 pub async fn of_log(tx: &mut Tx) -> Result<Fold> {
     let (mut fold, mut after) = (Fold::default(), BEGINNING);
-    let cut_off = base::cut_off_everywhere(tx).await?;
-    while let Some(last) = take(&mut fold, base::after_place_everywhere(tx, after, BATCH_MAX).await?, |_| true)? {
-        after = last;
+    loop {
+        let left = base::after_place_everywhere(tx, after, BATCH_MAX).await?;
+        let Some(last) = left.last() else { break };
+        after = (last.tenant_id, last.stream_id, last.sequence);
+        fold.take(left)?;
     }
+    let hidden = horizon::everywhere(tx).await?;
     after = BEGINNING;
-    let is_kept = |record: &Record| cut_off.get(&record.stream()).is_none_or(|cut_off| record.sequence > *cut_off);
-    while let Some(last) = take(&mut fold, store::after_place_everywhere(tx, after, BATCH_MAX).await?, is_kept)? {
-        after = last;
+    loop {
+        let mut records = store::after_place_everywhere(tx, after, BATCH_MAX).await?;
+        let Some(last) = records.last() else { return Ok(fold) };
+        after = (last.tenant_id, last.stream_id, last.sequence);
+        records.retain(|record| hidden.get(&record.stream()).is_none_or(|hidden| record.sequence > *hidden));
+        fold.take(records)?;
     }
-    Ok(fold)
-}
-
-/// Applies events; answers the place of the last, if there was one.
-fn take(
-    fold: &mut Fold,
-    records: Vec<Record>,
-    is_kept: impl Fn(&Record) -> bool,
-) -> Result<Option<(TenantId, Uuid, i64)>> {
-    let last = records.last().map(|last| (last.tenant_id, last.stream_id, last.sequence));
-    for record in records.into_iter().filter(is_kept) {
-        let stream = record.stream();
-        let event = record.decode("")?;
-        let id = event.event_id.clone();
-        if !fold.apply(stream, event) {
-            return Err(Error::internal(format!("the data of {id} is not of its type")));
-        }
-    }
-    Ok(last)
 }

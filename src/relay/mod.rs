@@ -169,18 +169,22 @@ impl Relay {
     /// Looks at what the topic has, where nothing was published to it yet, and once in any case. Fails where that is not of
     /// this log: before a producer is made, which would end the one of whoever else publishes there.
     async fn claim(&self, db: &Db, sink: &Sink, mark: &Mark, epoch: Epoch) -> Result<()> {
-        let begins = mark.position == 0;
-        if !begins && self.looked.load(Ordering::Relaxed) && mark.refused.is_empty() {
+        let (begins, is_refused) = (mark.position == 0, !mark.refused.is_empty());
+        if !begins && !is_refused && self.looked.load(Ordering::Relaxed) {
             return Ok(());
         }
         let topic = self.feed.topic(&self.kafka);
         let last = match last::records(&self.kafka, topic, sink).await {
             Ok(Some(last)) => last,
+            // What was refused stays so until it is seen to be otherwise.
+            Ok(None) if is_refused => {
+                return Err(Error::internal(format!("{topic} may not be read: {}", mark.refused)));
+            }
             Ok(None) => {
                 tracing::warn!(topic, "this account may not read the topic: whether others publish to it is not known");
                 Vec::new()
             }
-            Err(error) if begins => return Err(error),
+            Err(error) if begins || is_refused => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, topic, "the topic's last records were not looked at");
                 return Ok(());
@@ -189,21 +193,24 @@ impl Relay {
         self.tell_other_encodings(topic, &last);
         let against = claim::against(&mut db.snapshot().await?, topic, &last).await?;
         self.looked.store(true, Ordering::Relaxed);
-        let Some(Against { what, remedy, always }) = against else {
-            if !mark.refused.is_empty() {
-                cursor::refuse(db, &sink.name, epoch, "").await?;
+        let refused = against.as_ref().filter(|against| begins || against.always);
+        let why = refused.map_or_else(String::new, |Against { what, remedy, .. }| format!("{what}: {remedy}"));
+        if mark.refused != why {
+            cursor::refuse(db, &sink.name, epoch, &why).await?;
+        }
+        match against {
+            None => Ok(()),
+            Some(Against { what, remedy, .. }) if why.is_empty() => {
+                tracing::warn!(topic, remedy, "{what}");
+                Ok(())
             }
-            return Ok(());
-        };
-        if !begins && !always {
-            tracing::warn!(topic, remedy, "{what}");
-            return Ok(());
+            Some(Against { what, remedy, .. }) => {
+                if mark.refused != why {
+                    tracing::error!(topic, remedy, "nothing is published: {what}");
+                }
+                Err(Error::internal(why))
+            }
         }
-        if mark.refused != what {
-            tracing::error!(topic, remedy, "nothing is published: {what}");
-            cursor::refuse(db, &sink.name, epoch, &what).await?;
-        }
-        Err(Error::internal(format!("{what}: {remedy}")))
     }
 
     /// Says where values were written in another way than they will be: a consumer that takes it from its own configuration

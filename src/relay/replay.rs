@@ -8,7 +8,7 @@ use crate::{
     config::Kafka,
     db::Db,
     error::{Error, Result},
-    events::{Batches, Record, Stream, store},
+    events::{Batches, Record, Stream, horizon, store},
 };
 
 /// How many events are read at once.
@@ -48,11 +48,13 @@ pub async fn run(
     let in_flight = InFlight::after(0);
     let producer = Producer::new(kafka, &kafka.topic, in_flight.clone())?;
     let up_to = range.up_to.min(head);
+    let hidden = horizon::everywhere(&mut db.snapshot().await?).await?;
+    let is_there = |record: &Record| hidden.get(&record.stream()).is_none_or(|hidden| record.sequence > *hidden);
     let (mut after, mut count, mut batches) = (range.after, 0, Batches::of(BATCH_MAX));
     while after < up_to && !stop.is_cancelled() {
         let records = batches.after(&mut db.snapshot().await?, after).await?;
         let Some(last) = records.last().and_then(|record| record.position) else { break };
-        for record in records.into_iter().filter(|record| range.has(record, up_to)) {
+        for record in records.into_iter().filter(|record| range.has(record, up_to) && is_there(record)) {
             if !range.has_time(&record)? {
                 continue;
             }

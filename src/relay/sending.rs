@@ -8,13 +8,13 @@ use super::{content::Content, in_flight::InFlight, producer::Producer};
 use crate::{
     db::{Db, wake::Wake},
     error::{Error, Result},
-    events::{Batches, Record, base, store},
+    events::{Batches, Record, base, horizon, store},
 };
 
 /// How many events are read at once.
 const BATCH_MAX: i64 = 5_000;
-/// How many of those that are left of what was dropped: of these the bytes are not bounded.
-const BASE_MAX: i64 = 200;
+/// How many positions are looked at at once where some are hidden: the bytes of these events are not bounded.
+const RANGE: i64 = 500;
 /// How often to look without being woken.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -36,15 +36,22 @@ impl Sending<'_> {
             let last = self.stop.is_cancelled(); // before reading: what is there when it stops, is sent
             numbered.borrow_and_update();
             let mut tx = self.db.snapshot().await?;
-            let (head, dropped) = store::ends(&mut tx).await?;
-            // A topic that begins anew gets what is left of what was dropped, and then the log.
-            let mut records = base::after_position_everywhere(&mut tx, after, dropped, BASE_MAX).await?;
-            if records.is_empty() {
-                records = batches.after(&mut tx, after).await?;
-            }
+            let (head, _) = store::head(&mut tx).await?;
+            let hidden = horizon::last_position(&mut tx).await?;
+            // Only a topic that begins anew is behind that: nothing is hidden that a topic has not got.
+            let (records, reached) = match after < hidden {
+                true => {
+                    let up_to = hidden.min(after + RANGE);
+                    (base::by_position_everywhere(&mut tx, after, up_to).await?, up_to)
+                }
+                false => {
+                    let records = batches.after(&mut tx, after).await?;
+                    let last = records.last().and_then(|record| record.position);
+                    (records, last.unwrap_or(after))
+                }
+            };
             drop(tx);
-            self.skip_dropped(after, &records, dropped)?;
-            let reached = records.last().and_then(|record| record.position).unwrap_or(after);
+            self.pass_over(after, &records, reached, hidden)?;
             if reached > after && !self.hand_over(records, reached).await? {
                 return Ok(());
             }
@@ -63,21 +70,16 @@ impl Sending<'_> {
         }
     }
 
-    /// Positions have no gaps: where one is missing, retention has dropped it. Any other gap is a fault of the log, which no
-    /// topic is to repeat.
-    fn skip_dropped(&self, after: i64, records: &[Record], dropped: i64) -> Result<()> {
+    /// Positions have no gaps: where one is missing up to what was reached, it is hidden, and nobody waits for it. Any other
+    /// gap is a fault of the log, which no topic is to repeat.
+    fn pass_over(&self, after: i64, records: &[Record], reached: i64, hidden: i64) -> Result<()> {
         let mut before = after;
-        for position in records.iter().filter_map(|record| record.position) {
-            if position > before + 1 {
-                if position - 1 > dropped {
-                    return Err(Error::internal(format!(
-                        "the log lacks the positions {} to {}",
-                        before + 1,
-                        position - 1
-                    )));
-                }
-                self.in_flight.skip(before, position);
+        for position in records.iter().filter_map(|record| record.position).chain([reached + 1]) {
+            let (first, last) = (before + 1, position - 1);
+            if last > hidden.max(before) {
+                return Err(Error::internal(format!("the log lacks the positions {first} to {last}")));
             }
+            self.in_flight.skip(before, position);
             before = position;
         }
         Ok(())

@@ -168,10 +168,10 @@ on_both_engines! {
         // The state is what it was, what happened since included.
         assert_eq!(states(root, json!({"organizationId": id})).await.unwrap(), before);
         assert_eq!(states(root, json!({"organizationId": id, "time": then})).await.unwrap().len(), before.len() - 1);
-        let user = json!({"userId": user});
-        root.call("UserService/EraseUser", user).await;
-        let left = serde_json::to_string(&states(root, json!({"organizationId": id})).await.unwrap()).unwrap();
-        assert!(!left.contains("Z 7"), "what is personal is erased there too");
+        let of_then = async || serde_json::to_string(&states(root, json!({"organizationId": id, "time": then})).await.unwrap()).unwrap();
+        assert!(of_then().await.contains("Z 7"));
+        root.call("UserService/EraseUser", json!({"userId": user})).await;
+        assert!(!of_then().await.contains("Z 7"), "what is left of hidden events is erased too");
     }
 
     async fn what_is_held_is_kept_and_so_is_who_is_in_it(server) {
@@ -196,6 +196,13 @@ on_both_engines! {
         keep(&server, 30).await;
         hidden(&server, &other).await;
         assert_eq!(root.events(&held).await, events, "everything of it, and it was not purged");
+        let audited = root.list("AuditService/ListAuditEvents", json!({}), "events").await;
+        let of_held = audited.iter().filter(|event| event["organizationId"] == json!(held));
+        assert_eq!(of_held.count(), events.len(), "and of the whole tenant it is listed too");
+        assert!(audited.iter().all(|event| event["organizationId"] != json!(other)), "the other's is hidden");
+        let behind = json!({"skipDropped": true});
+        let listed = root.list(LIST, behind, "events").await;
+        assert!(listed.iter().all(|event| number(&event["position"]) > number(&events.last().unwrap()["position"])));
         let tenant = text(&events[0]["tenantId"]);
         assert_eq!(root.events(&tenant).await[0]["type"], "tenant.created", "who they are stands there");
         assert!(!states(root, json!({"organizationId": held, "sequence": 1})).await.unwrap().is_empty());
@@ -288,7 +295,7 @@ async fn a_month_that_nobody_needs_is_dropped_whole() {
     let db = Db::open(&server.location()).await.unwrap();
     let last = number(&old.last().unwrap()["position"]);
     let (hidden_at,): (i64,) =
-        db.snapshot().await.unwrap().fetch_one("SELECT retired_at FROM log_retention", vec![]).await.unwrap();
+        db.snapshot().await.unwrap().fetch_one("SELECT hidden_at FROM log_retention", vec![]).await.unwrap();
     let now = Timestamp(hidden_at).plus(Duration::from_mins(2));
     assert!(!db.drop_month(now, 1).await.unwrap(), "one has no mark yet");
     let behind = async move |tx: &mut roster::db::Tx| {
@@ -318,7 +325,10 @@ async fn a_month_that_nobody_needs_is_dropped_whole() {
     let names = before.iter().map(|state| text(&state["id"])).collect::<Vec<_>>();
     assert!(names.iter().any(|name| name == "doc/old") && names.iter().any(|name| name == "doc/new"), "{names:?}");
     let at = json!({"organizationId": id, "sequence": first - 1});
-    assert!(states(&server.root, at).await.is_err(), "the roles of then are gone");
+    let status = states(&server.root, at).await.unwrap_err();
+    assert_eq!((reason(&status), bad_fields(&status)), ("RANGE_DROPPED".to_owned(), vec!["sequence".to_owned()]));
+    let first_time = metadata(&status)["first_time"].clone();
+    states(&server.root, json!({"organizationId": id, "time": first_time})).await.unwrap();
     put(&server.root, &id, "newest").await;
     server.root.call("UserService/EraseUser", json!({"userId": user})).await;
 }
@@ -331,7 +341,7 @@ async fn hide_everything(server: &TestServer) {
     let db = retention.db.clone();
     let running = async { retention.run(0, &stop).await };
     let until = async {
-        let sql = "SELECT COUNT(*) FROM log_chains WHERE dropped_sequence < sequence";
+        let sql = "SELECT COUNT(*) FROM log_chains WHERE hidden_sequence < sequence";
         loop {
             let (left,): (i64,) = db.snapshot().await.unwrap().fetch_one(sql, vec![]).await.unwrap();
             if left == 0 {
@@ -384,5 +394,35 @@ on_both_engines! {
             }
         };
         assert_eq!(reason(&ended), "CONFLICT");
+    }
+}
+
+on_both_engines! {
+    async fn what_a_topic_has_not_got_is_not_hidden(server) {
+        let (id, _) = organization(&server.root, "acme").await;
+        let old = settled(&server.root, &id).await;
+        let db = Db::open(&server.location()).await.unwrap();
+        let marked = async |position: i64| {
+            let set = async move |tx: &mut roster::db::Tx| {
+                tx.execute("DELETE FROM relay_cursors", vec![]).await?;
+                let sql = "INSERT INTO relay_cursors (sink, position, leader_epoch) VALUES ('s', $1, 0)";
+                tx.execute(sql, vec![position.into()]).await
+            };
+            db.write(set).await.unwrap();
+        };
+        // All but the last event of the organization.
+        marked(number(&old.last().unwrap()["position"]) - 1).await;
+        server.clock.advance(DAY * 40);
+        keep(&server, 30).await;
+        assert_eq!(hidden(&server, &id).await, number(&old.last().unwrap()["sequence"]));
+        marked(i64::MAX).await;
+        server.clock.advance(Duration::from_hours(2));
+        let begin = Instant::now();
+        let first = json!({"streamId": id, "afterSequence": number(&old.last().unwrap()["sequence"]) - 1});
+        while server.root.try_call(LIST, first.clone()).await.is_ok() {
+            assert!(begin.elapsed() < Duration::from_secs(30), "the last one is not hidden");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        db.close().await;
     }
 }

@@ -74,22 +74,22 @@ struct End {
     stream_id: uuid::Uuid,
     sequence: i64,
     hash: Vec<u8>,
-    dropped_sequence: i64,
-    dropped_hash: Option<Vec<u8>>,
+    hidden_sequence: i64,
+    hidden_hash: Option<Vec<u8>>,
 }
 
 /// Hashes every stream again, from what is stored of its events: all of them, or those that retention has left.
 pub async fn assert_chained(tx: &mut Tx) {
-    let sql = "SELECT tenant_id, stream_id, sequence, hash, dropped_sequence, dropped_hash FROM log_chains";
+    let sql = "SELECT tenant_id, stream_id, sequence, hash, hidden_sequence, hidden_hash FROM log_chains";
     let ends: Vec<End> = tx.fetch_all(sql, Vec::new()).await.unwrap();
-    for End { tenant_id, stream_id, sequence, hash, dropped_sequence, dropped_hash } in ends {
+    for End { tenant_id, stream_id, sequence, hash, hidden_sequence, hidden_hash } in ends {
         let mut chained = chain::beginning(Stream::of(tenant_id, stream_id));
         let mut events = store::proven(tx, tenant_id, stream_id, 0, i64::MAX, i64::MAX).await.unwrap();
         let mut before = 0;
         if events.first().is_none_or(|first| first.sequence > 1) {
-            events.retain(|event| event.sequence > dropped_sequence);
-            chained = dropped_hash.expect("the hash before what is left").try_into().unwrap();
-            before = dropped_sequence;
+            events.retain(|event| event.sequence > hidden_sequence);
+            chained = hidden_hash.expect("the hash before what is left").try_into().unwrap();
+            before = hidden_sequence;
         }
         for event in &events {
             chained = chain::next(&chained, &leaf(event));

@@ -21,7 +21,7 @@ use crate::{
     events::{
         Reader, Stream,
         chain::{self, Hash},
-        chains, store,
+        chains, horizon, store,
     },
     ids::TenantId,
     proto::v1 as pb,
@@ -60,7 +60,7 @@ impl Export {
     pub async fn begin(tx: &mut Tx, tenant_id: TenantId, stream: Stream, sequences: Range<i64>) -> Result<Self> {
         let Range { start: after, end: up_to } = sequences;
         let end = chains::end(tx, tenant_id, stream).await?;
-        let (last, dropped) = end.as_ref().map_or((0, 0), |end| (end.sequence, end.dropped_sequence));
+        let (last, dropped) = end.as_ref().map_or((0, 0), |end| (end.sequence, end.hidden_sequence));
         if after > last {
             return Err(Error::invalid_field("after_sequence", format!("the stream ends at {last}")));
         }
@@ -165,7 +165,7 @@ pub fn chunks(
             }
             let mut tx = log.db.snapshot().await?;
             let page = store::proven(&mut tx, tenant_id, stream.uuid(), after, up_to, PAGE).await?;
-            let dropped = store::horizon(&mut tx, tenant_id, Some(stream)).await?.sequence;
+            let dropped = horizon::of(&mut tx, tenant_id, Some(stream)).await?.sequence;
             drop(tx);
             if dropped > after {
                 Err(gone())?;

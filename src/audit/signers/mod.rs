@@ -33,12 +33,14 @@ pub struct Signers {
     clock: Clock,
     /// The public half of its key; none where it has none.
     verifier: Option<String>,
+    /// Which others were told of at the start.
+    told: BTreeSet<String>,
 }
 
 impl Signers {
     /// Notes the key of this replica, and tells of others.
     pub async fn begin(db: Db, clock: Clock, verifier: Option<String>) -> Result<Self> {
-        let signers = Self { db, clock, verifier };
+        let mut signers = Self { db, clock, verifier, told: BTreeSet::new() };
         let before = signers.note().await?;
         let others = signers.others(&before);
         signers.tell(&others);
@@ -53,12 +55,13 @@ impl Signers {
                 earlier one"
             );
         }
+        signers.told = others;
         Ok(signers)
     }
 
     /// Notes it again and again, until stopped.
     pub async fn run(&self, stop: &CancellationToken) {
-        let mut told = BTreeSet::new();
+        let mut told = self.told.clone();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,

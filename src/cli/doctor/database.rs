@@ -40,7 +40,13 @@ pub async fn open(config: &Config, report: &mut Report) -> Option<Db> {
 
 /// Examines the keys that sign.
 pub async fn examine(config: &Config, db: &Db, report: &mut Report) {
-    let Ok(noted) = noted(db).await else { return };
+    let noted = match noted(db).await {
+        Ok(noted) => noted,
+        Err(error) => {
+            let remedy = "bring the database up to date with `roster migrate`, or let it answer, and ask again";
+            return report.warning("audit.keys", error.told(), PROOF, remedy);
+        }
+    };
     let present = signers::present(&noted, Clock::system().now());
     if present.len() > 1 {
         let keys: Vec<_> = present.iter().copied().collect();

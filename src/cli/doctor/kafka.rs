@@ -23,7 +23,6 @@ const ORDER: &str = "events of one key are in order only within one partition";
 /// Examines the brokers and the topics.
 pub async fn examine(config: &Config, db: Option<&Db>, report: &mut Report) {
     let Some(kafka) = &config.kafka else { return };
-    report.examined.push(format!("Kafka at {}", kafka.brokers));
     let cluster = match cluster::look(kafka).await {
         Ok(cluster) => cluster,
         Err(error) => {
@@ -32,6 +31,7 @@ pub async fn examine(config: &Config, db: Option<&Db>, report: &mut Report) {
             return report.error("kafka.reachable", error.told(), why, remedy);
         }
     };
+    report.examined.push(format!("Kafka at {}", kafka.brokers));
     brokers(kafka, &cluster, report).await;
     for feed in Feed::configured(kafka) {
         if topic(kafka, &cluster, feed, report).await {
@@ -109,9 +109,16 @@ async fn content(kafka: &Kafka, feed: Feed, db: Option<&Db>, report: &mut Report
     }
     let Some(db) = db else { return };
     let against = async { claim::against(&mut db.snapshot().await?, name, &last).await };
-    if let Ok(Some(against)) = against.await {
-        let why = "consumers drop what one of two logs in a topic says, by the rule that they follow";
-        report.error("kafka.claim", against.what, why, against.remedy);
+    match against.await {
+        Ok(None) => {}
+        Ok(Some(against)) => {
+            let why = "consumers drop what one of two logs in a topic says, by the rule that they follow";
+            report.error("kafka.claim", against.what, why, against.remedy);
+        }
+        Err(error) => {
+            let why = "whether they are of this log cannot be told";
+            report.warning("kafka.claim", error.told(), why, "let the database answer, and ask again");
+        }
     }
 }
 

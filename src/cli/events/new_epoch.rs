@@ -27,8 +27,8 @@ pub struct NewEpoch {
 const CONSUMERS: &str = "\
 Consumers: a record whose `x-stream-epoch` is greater, as text, than the one held is of another log. Forget the last
 sequence of every key, and everything built from the earlier epoch, and begin again with it: it starts at sequence 1 of
-every stream. Records of an earlier epoch that come after it are dropped. `roster verify` and `roster rebuild` do so.
-Watch streams: begin again at position 0.";
+every stream, or at what retention has left of it. Records of an earlier epoch that come after it are dropped. `roster verify` and `roster rebuild` do so.
+Watch streams: begin again at position 0, or at the first position that RANGE_DROPPED names.";
 
 /// Begins another epoch.
 pub async fn run(config: &Config, new_epoch: NewEpoch) -> Result<u8, Failure> {
@@ -44,7 +44,7 @@ pub async fn run(config: &Config, new_epoch: NewEpoch) -> Result<u8, Failure> {
 async fn describe(db: &Db) -> Result<u8> {
     let (head, stream_epoch) = store::head(&mut db.snapshot().await?).await?;
     println!(
-        "The stream epoch is {stream_epoch}. With --yes another one begins, and every topic gets all {head} events again."
+        "The stream epoch is {stream_epoch}. With --yes another one begins, and every topic gets everything again, up to position {head}."
     );
     println!("Stop every replica first; start them afterwards.\n\n{CONSUMERS}");
     Ok(2)

@@ -82,6 +82,14 @@ async fn ensure_there(db: &Db, range: &Range) -> Result<(), Failure> {
             return Err(format!("{flag} {position}: the log ends at {head}").into());
         }
     }
+    let dropped = store::dropped_position(&mut tx).await?;
+    if range.after < dropped && range.since == Timestamp(i64::MIN) {
+        let after = range.after;
+        return Err(format!(
+            "--after-position {after}: retention has dropped everything up to {dropped}: begin there, or with --since"
+        )
+        .into());
+    }
     match range.stream {
         Some(stream) if !chains::is_there(&mut tx, stream).await? => {
             Err(format!("--stream {stream}: the log has no such stream").into())

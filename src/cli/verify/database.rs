@@ -1,12 +1,10 @@
 //! The database's side: its log and its state, from one snapshot.
 
-use std::collections::BTreeMap;
-
 use super::{report::Report, trace::Trace};
 use crate::{
     db::Tx,
     error::Result,
-    events::{Batches, Stream, base, store},
+    events::{Batches, Stream, horizon, store},
     rebuild,
 };
 
@@ -44,7 +42,6 @@ async fn compare_log(tx: &mut Tx, trace: &mut Trace) -> Result<Vec<Absent>> {
     let (_, stream_epoch) = store::head(tx).await?;
     let stream_epoch = stream_epoch.to_string();
     let (mut absent, mut after, mut batches) = (Vec::new(), 0, Batches::of(BATCH_MAX));
-    let mut first = BTreeMap::new();
     loop {
         let records = batches.after(tx, after).await?;
         let Some(last) = records.last() else { break };
@@ -52,16 +49,14 @@ async fn compare_log(tx: &mut Tx, trace: &mut Trace) -> Result<Vec<Absent>> {
         for record in records {
             let (stream, sequence) = (record.stream(), record.sequence);
             let position = record.position.unwrap_or(0);
-            first.entry(stream).or_insert(sequence);
             if !trace.compare(stream, record, &stream_epoch) {
                 absent.push(Absent { stream, sequence, position });
             }
         }
     }
-    for (stream, sequence) in base::cut_off_everywhere(tx).await? {
-        let first = first.get(&stream).map_or(i64::MAX, |first| first - 1);
-        trace.cut_off(stream, sequence.min(first));
-    }
+    let hidden = horizon::everywhere(tx).await?;
+    hidden.iter().for_each(|(stream, sequence)| trace.cut_off(*stream, *sequence));
+    absent.retain(|it| hidden.get(&it.stream).is_none_or(|hidden| it.sequence > *hidden));
     trace.note_unknown(store::dropped_position(tx).await?);
     Ok(absent)
 }

@@ -49,7 +49,7 @@ pub struct Trace {
 struct Track {
     partition: i32,
     events: BTreeMap<i64, Event>,
-    /// Up to here the database has nothing any more.
+    /// Up to here retention has hidden it.
     cut_off: i64,
     /// Events that came after a later one.
     reordered: Finding,
@@ -222,7 +222,7 @@ impl Trace {
         true
     }
 
-    /// What the database has no more of a stream, because retention has dropped it: the topic need not have it either.
+    /// What retention has hidden of a stream: a topic that was made anew need not have it.
     pub fn cut_off(&mut self, stream: Stream, up_to: i64) {
         if let Some(track) = self.streams.get_mut(&stream) {
             track.cut_off = up_to;

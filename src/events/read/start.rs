@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     db::Tx,
     error::{Error, Reason, Result},
-    events::{Record, Revision, Stream, store as log},
+    events::{Record, Revision, Stream, horizon, store as log},
     fields::Fields,
     ids::TenantId,
 };
@@ -89,10 +89,9 @@ pub async fn place(tx: &mut Tx, tenant: TenantId, filter: &Filter, start: Start)
                 .await
         }
         Start::Time(time) => {
-            let horizon = log::horizon(tx, tenant, filter.stream).await?;
+            let horizon = horizon::of(tx, tenant, filter.stream).await?;
             if time < horizon.before {
-                let dropped = horizon.position;
-                return Err(Error::range_dropped("since_time", dropped).with("first_position", dropped + 1));
+                return Err(horizon.dropped_position("since_time"));
             }
             let first = store::position_since(tx, tenant, stream, time).await?;
             let before = first.map_or(head, |first| first - 1).max(horizon.position);
@@ -103,7 +102,7 @@ pub async fn place(tx: &mut Tx, tenant: TenantId, filter: &Filter, start: Start)
 
 /// Where a list begins that leaves out what retention has dropped.
 pub async fn skip_dropped(tx: &mut Tx, tenant: TenantId, stream: Option<Stream>, start: Start) -> Result<Start> {
-    let horizon = log::horizon(tx, tenant, stream).await?;
+    let horizon = horizon::of(tx, tenant, stream).await?;
     Ok(match (start, stream) {
         (Start::Sequence(sequence), _) => Start::Sequence(sequence.max(horizon.sequence)),
         (Start::Position(position), _) => Start::Position(position.max(horizon.position)),
@@ -121,10 +120,9 @@ pub async fn sequence_before(tx: &mut Tx, tenant: TenantId, stream: Stream, star
             Ok(sequence)
         }
         Start::Time(time) => {
-            let horizon = log::horizon(tx, tenant, Some(stream)).await?;
+            let horizon = horizon::of(tx, tenant, Some(stream)).await?;
             if time < horizon.before {
-                let dropped = horizon.sequence;
-                return Err(Error::range_dropped("since_time", dropped).with("first_sequence", dropped + 1));
+                return Err(horizon.dropped_sequence("since_time"));
             }
             let first = store::sequence_since(tx, tenant, stream.uuid(), time).await?;
             Ok(first.map_or(i64::MAX, |first| (first - 1).max(horizon.sequence)))
@@ -149,11 +147,8 @@ async fn behind(tx: &mut Tx, tenant: TenantId, head: i64, seen: Vec<(Uuid, i64)>
 
 /// Fails where retention has dropped what comes behind a position, of a stream or of any of the tenant's.
 pub async fn ensure_kept(tx: &mut Tx, tenant: TenantId, stream: Option<Stream>, position: i64) -> Result<()> {
-    let dropped = log::horizon(tx, tenant, stream).await?.position;
-    if position >= dropped {
-        return Ok(());
-    }
-    Err(Error::range_dropped("after_position", dropped).with("first_position", dropped + 1))
+    let horizon = horizon::of(tx, tenant, stream).await?;
+    if position < horizon.position { Err(horizon.dropped_position("after_position")) } else { Ok(()) }
 }
 
 /// Fails where a stream has not come so far, or where retention has dropped what comes behind.
@@ -162,11 +157,7 @@ async fn ensure_sequence(tx: &mut Tx, tenant: TenantId, stream: Stream, sequence
     if sequence > last {
         return Err(Error::invalid_field("after_sequence", format!("the stream ends at {last}")));
     }
-    let dropped = log::horizon(tx, tenant, Some(stream)).await?.sequence;
-    if sequence >= dropped {
-        return Ok(());
-    }
-    Err(Error::range_dropped("after_sequence", dropped).with("first_sequence", dropped + 1))
+    horizon::of(tx, tenant, Some(stream)).await?.ensure_behind("after_sequence", sequence)
 }
 
 /// Fails where a revision is of a stream that is not here, or has not come so far, or where retention has dropped what
@@ -176,11 +167,7 @@ async fn ensure_held(tx: &mut Tx, tenant: TenantId, stream: Stream, sequence: i6
         let message = "the revision is malformed, or of a log that this service does not hold";
         return Err(Error::new(Reason::InvalidRevision, message));
     }
-    let dropped = log::horizon(tx, tenant, Some(stream)).await?.sequence;
-    if sequence >= dropped {
-        return Ok(());
-    }
-    Err(Error::range_dropped("after_revision", dropped).with("first_sequence", dropped + 1))
+    horizon::of(tx, tenant, Some(stream)).await?.ensure_behind("after_revision", sequence)
 }
 
 /// How far a stream has come; 0 for one that is not there.

@@ -130,7 +130,7 @@ pub async fn by_sequence(
     Ok(Found::of(tx.fetch_all(sql, values).await?, room))
 }
 
-/// Events of one tenant that occurred in `[since, until)`, by position, the last first: those in `(after, up_to]`.
+/// Events of one tenant that are not hidden and occurred in `[since, until)`, by position, the last first: those in `(after, up_to]`.
 pub async fn by_position_back(
     tx: &mut Tx,
     tenant: TenantId,
@@ -152,7 +152,8 @@ pub async fn by_position_back(
                 FROM events_positions p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at",
         with_personal!(),
         " WHERE p.tenant_id = $1 AND p.position > $2 AND p.position <= $3 AND ($9 IS NULL OR p.stream_id = $9)
-            AND p.occurred_at >= $10 AND p.occurred_at < $11",
+            AND p.occurred_at >= $10 AND p.occurred_at < $11
+            AND p.sequence > COALESCE((SELECT c.hidden_sequence FROM log_chains c WHERE c.stream_id = p.stream_id), 0)",
         let_through!(),
         " ORDER BY p.position DESC LIMIT $4) AS f
         ) AS p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at",
