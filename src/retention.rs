@@ -69,7 +69,7 @@ impl Retention {
         drop(tx);
         for (tenant_id, days) in tenants {
             let before = now.minus(Duration::from_hours(24 * days.unsigned_abs()));
-            self.hide(Due { tenant_id, before, up_to }, stop).await?;
+            self.hide(Due { tenant_id, before, up_to }, days, stop).await?;
         }
         Ok(())
     }
@@ -81,8 +81,8 @@ impl Retention {
         Ok(())
     }
 
-    /// Hides what is due of a tenant.
-    async fn hide(&self, due: Due, stop: &CancellationToken) -> Result<()> {
+    /// Hides what is due of a tenant that keeps its events for so many days.
+    async fn hide(&self, due: Due, days: i64, stop: &CancellationToken) -> Result<()> {
         let mut after = Uuid::nil();
         loop {
             let found = base::due(&mut self.db.snapshot().await?, due, after, STREAMS).await?;
@@ -90,15 +90,22 @@ impl Retention {
             after = *last;
             for (stream, up_to) in found {
                 let (stream, now) = (Stream::of(due.tenant_id, stream), self.clock.now());
-                while !stop.is_cancelled() && self.hide_some(due.tenant_id, stream, up_to, now).await? {}
+                while !stop.is_cancelled() && self.hide_some((due.tenant_id, days), stream, up_to, now).await? {}
             }
         }
     }
 
     /// Hides some of a stream, unless it is held; answers whether there is more.
-    async fn hide_some(&self, tenant_id: TenantId, stream: Stream, up_to: i64, now: Timestamp) -> Result<bool> {
+    async fn hide_some(
+        &self,
+        (tenant_id, days): (TenantId, i64),
+        stream: Stream,
+        up_to: i64,
+        now: Timestamp,
+    ) -> Result<bool> {
         let hidden = self.db.write(async move |tx| {
-            if is_held(tx, tenant_id, stream).await? {
+            let is_corrected = tenants::get(tx, tenant_id).await?.log_retention_days != days;
+            if is_corrected || is_held(tx, tenant_id, stream).await? {
                 return Ok(false);
             }
             base::hide(tx, tenant_id, stream, up_to, BATCH, now).await
@@ -112,6 +119,9 @@ impl Retention {
 async fn is_held(tx: &mut Tx, tenant_id: TenantId, stream: Stream) -> Result<bool> {
     match stream {
         Stream::Organization(id) => organizations::is_held(tx, tenant_id, id).await,
-        Stream::Tenant(_) => Ok(organizations::first_held(tx, tenant_id).await?.is_some()),
+        Stream::Tenant(_) => {
+            base::lock(tx).await?; // whoever places a hold has it until that is committed
+            Ok(organizations::first_held(tx, tenant_id).await?.is_some())
+        }
     }
 }

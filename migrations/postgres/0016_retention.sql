@@ -71,11 +71,15 @@ BEGIN
         OR EXISTS (SELECT 1 FROM relay_cursors WHERE position < last) THEN
         RETURN FALSE;
     END IF;
-    -- What was looked at stays so, unless more of that month gets its number now: from here on nobody numbers.
+    -- What was looked at stays so, unless more of that month comes or gets its number: from here on nobody numbers, and
+    -- nobody writes into the month.
     PERFORM 1 FROM log_head WHERE id = 1 FOR UPDATE;
+    EXECUTE format('ALTER TABLE events DETACH PARTITION events_%s', suffix);
+    EXECUTE format('ALTER TABLE events_positions DETACH PARTITION events_positions_%s', suffix);
+    EXECUTE format('ALTER TABLE events_personal DETACH PARTITION events_personal_%s', suffix);
     EXECUTE format('SELECT COALESCE(MAX(position), 0) FROM events_positions_%s', suffix) INTO last_again;
     IF last_again > last OR EXISTS (SELECT 1 FROM events_pending WHERE occurred_at < month_end) THEN
-        RETURN FALSE;
+        RAISE EXCEPTION 'more events of % came while it was about to be dropped', suffix;
     END IF;
     UPDATE log_head SET dropped_position = GREATEST(dropped_position, last) WHERE id = 1;
     EXECUTE format('DROP TABLE events_%1$s, events_positions_%1$s, events_personal_%1$s', suffix);

@@ -46,13 +46,17 @@ pub struct Due {
     pub up_to: i64,
 }
 
-/// Streams that have something to hide, behind a stream, in the order of their ids: up to which sequence.
+/// Streams that have something to hide, behind a stream, in the order of their ids: up to which sequence. What is not due
+/// yet keeps everything behind it, whatever time that has: a clock may have been wrong.
 pub async fn due(tx: &mut Tx, due: Due, after: Uuid, limit: i64) -> Result<Vec<(Uuid, i64)>> {
-    let sql = "SELECT c.stream_id, MAX(p.sequence)
-        FROM log_chains c JOIN events_positions p ON p.tenant_id = c.tenant_id AND p.stream_id = c.stream_id
-        WHERE c.tenant_id = $1 AND p.occurred_at < $2 AND p.position <= $5 AND p.sequence > c.hidden_sequence
-            AND c.stream_id > $3
-        GROUP BY c.stream_id ORDER BY c.stream_id LIMIT $4";
+    let sql = "SELECT c.stream_id, COALESCE((SELECT MIN(n.sequence) - 1 FROM events_positions n
+                WHERE n.tenant_id = c.tenant_id AND n.stream_id = c.stream_id AND n.sequence > c.hidden_sequence
+                    AND (n.occurred_at >= $2 OR n.position > $5)), c.sequence)
+        FROM log_chains c
+        WHERE c.tenant_id = $1 AND c.stream_id > $3 AND EXISTS (SELECT 1 FROM events_positions p
+                WHERE p.tenant_id = c.tenant_id AND p.stream_id = c.stream_id AND p.sequence > c.hidden_sequence
+                    AND p.occurred_at < $2 AND p.position <= $5)
+        ORDER BY c.stream_id LIMIT $4";
     tx.fetch_all(sql, args![due.tenant_id, due.before, after, limit, due.up_to]).await
 }
 
@@ -93,8 +97,9 @@ pub async fn hide(
     Ok(last < up_to)
 }
 
-/// Waits for whoever hides events, and lets nobody else until the transaction ends.
-pub(super) async fn lock(tx: &mut Tx) -> Result<()> {
+/// Waits for whoever hides events, or must not have them hidden meanwhile, and lets nobody else until the transaction ends.
+/// Whoever needs organizations too locks these first.
+pub async fn lock(tx: &mut Tx) -> Result<()> {
     tx.lock_one::<(i64,)>("SELECT hidden_at FROM log_retention WHERE id = 1", args![]).await.map(drop)
 }
 

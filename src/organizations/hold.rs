@@ -18,6 +18,7 @@ pub async fn place(ctx: &Ctx, tx: &mut Tx, id: OrganizationId) -> Result<Organiz
     if before.legal_hold {
         return Ok(before);
     }
+    events::base::lock(tx).await?; // what is being hidden, or erased, is so before
     let after = store::set_legal_hold(tx, &before, true, ctx.now).await?;
     events::append(ctx, tx, vec![wire::legal_hold_placed(&before, &after)]).await?;
     Ok(after)

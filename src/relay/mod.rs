@@ -184,11 +184,7 @@ impl Relay {
                 tracing::warn!(topic, "this account may not read the topic: whether others publish to it is not known");
                 Vec::new()
             }
-            Err(error) if begins || is_refused => return Err(error),
-            Err(error) => {
-                tracing::warn!(%error, topic, "the topic's last records were not looked at");
-                return Ok(());
-            }
+            Err(error) => return Err(error),
         };
         self.tell_other_encodings(topic, &last);
         let against = claim::against(&mut db.snapshot().await?, topic, &last).await?;

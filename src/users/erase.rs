@@ -38,6 +38,7 @@ pub async fn erase(ctx: &Ctx, tx: &mut Tx, id: UserId) -> Result<User> {
 
 /// Fails where an organization is held that has, or had, something of the user.
 async fn ensure_not_held(tx: &mut Tx, tenant_id: TenantId, id: UserId) -> Result<()> {
+    events::base::lock(tx).await?; // nobody places a hold meanwhile
     if organizations::first_held(tx, tenant_id).await?.is_none() {
         return Ok(());
     }

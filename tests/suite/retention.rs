@@ -60,10 +60,11 @@ async fn organization(caller: &Caller, slug: &str) -> (String, String) {
 
 /// The log of the tenant, once everything in a stream has its position.
 async fn settled(caller: &Caller, stream: &str) -> Vec<Value> {
-    let last = caller.events(stream).await.pop().unwrap()["eventId"].clone();
+    let there = caller.list(LIST, json!({"streamId": stream, "skipDropped": true}), "events").await;
+    let last = there.last().unwrap()["eventId"].clone();
     let begin = Instant::now();
     loop {
-        let log = caller.list(LIST, json!({"pageSize": 1000}), "events").await;
+        let log = caller.list(LIST, json!({"pageSize": 1000, "skipDropped": true}), "events").await;
         if log.iter().any(|event| event["eventId"] == last) {
             return log;
         }
@@ -199,7 +200,8 @@ on_both_engines! {
         let audited = root.list("AuditService/ListAuditEvents", json!({}), "events").await;
         let of_held = audited.iter().filter(|event| event["organizationId"] == json!(held));
         assert_eq!(of_held.count(), events.len(), "and of the whole tenant it is listed too");
-        assert!(audited.iter().all(|event| event["organizationId"] != json!(other)), "the other's is hidden");
+        let mut of_other = audited.iter().filter(|event| event["organizationId"] == json!(other));
+        assert!(of_other.all(|event| event["type"] == "organization.purged"), "the other's is hidden");
         let behind = json!({"skipDropped": true});
         let listed = root.list(LIST, behind, "events").await;
         assert!(listed.iter().all(|event| number(&event["position"]) > number(&events.last().unwrap()["position"])));
@@ -329,7 +331,15 @@ async fn a_month_that_nobody_needs_is_dropped_whole() {
     assert_eq!((reason(&status), bad_fields(&status)), ("RANGE_DROPPED".to_owned(), vec!["sequence".to_owned()]));
     let first_time = metadata(&status)["first_time"].clone();
     states(&server.root, json!({"organizationId": id, "time": first_time})).await.unwrap();
+    // Whoever goes on from a revision, of which the part that was quiet is gone, misses nothing.
+    let seen = json!({"organizationId": id, "resource": {"type": "doc", "id": "seen"}});
+    let revision = server.root.call("GrantService/PutResource", seen).await["revision"].clone();
     put(&server.root, &id, "newest").await;
+    let newest = number(&settled(&server.root, &id).await.pop().unwrap()["position"]);
+    let mut watcher = Watcher::open(&server.root, json!({"afterRevision": revision})).await;
+    let names =
+        watcher.events_until(newest).await.iter().map(|event| text(&event["subject"]["id"])).collect::<Vec<_>>();
+    assert_eq!(names, ["doc/newest"]);
     server.root.call("UserService/EraseUser", json!({"userId": user})).await;
 }
 
@@ -425,4 +435,54 @@ on_both_engines! {
         }
         db.close().await;
     }
+
+    async fn one_clock_that_is_behind_hides_nothing_that_is_new(server) {
+        let (id, _) = organization(&server.root, "acme").await;
+        server.clock.advance(DAY * 40);
+        put(&server.root, &id, "new").await;
+        let new = server.root.events(&id).await.pop().unwrap();
+        server.clock.set_back(DAY * 40);
+        put(&server.root, &id, "by a clock that is behind").await;
+        settled(&server.root, &id).await;
+        server.clock.advance(DAY * 40);
+        keep(&server, 30).await;
+        assert_eq!(hidden(&server, &id).await, number(&new["sequence"]));
+    }
+}
+
+/// A month into which somebody writes while it is about to be dropped is not dropped.
+#[tokio::test]
+async fn whoever_still_writes_into_a_month_keeps_it() {
+    let mut server = TestServer::start(Engine::Postgres).await;
+    server.meddled_with = true;
+    let (id, _) = organization(&server.root, "acme").await;
+    let old = settled(&server.root, &id).await;
+    server.clock.advance(DAY * 70);
+    keep(&server, 30).await;
+    hidden(&server, &id).await;
+    hidden(&server, &text(&old[0]["tenantId"])).await;
+    let there = months(&server.database).await;
+    let db = Db::open(&server.location()).await.unwrap();
+    let late = async move |tx: &mut roster::db::Tx| {
+        let sql = "INSERT INTO events (tenant_id, stream_id, sequence, id, type, occurred_at, subject_kind, subject_id,
+                actor_kind, actor_id, ended, payload, leaf, subject_seal, actor_seal)
+            SELECT tenant_id, stream_id, 1000000, gen_random_uuid(), type, occurred_at, subject_kind, subject_id,
+                actor_kind, actor_id, ended, payload, leaf, subject_seal, actor_seal
+            FROM events ORDER BY row_id LIMIT 1";
+        tx.execute(sql, vec![]).await?;
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        Ok(())
+    };
+    let now = server.clock.clock().now().plus(Duration::from_mins(2));
+    let (dropped, written) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            db.drop_month(now, 0).await
+        },
+        db.write(late)
+    );
+    written.unwrap();
+    assert!(!matches!(dropped, Ok(true)));
+    assert_eq!(months(&server.database).await, there);
+    db.close().await;
 }

@@ -54,6 +54,10 @@ impl TestClock {
         self.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::Relaxed);
     }
 
+    pub fn set_back(&self, by: Duration) {
+        self.0.fetch_sub(i64::try_from(by.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+
     /// A time this far from now, as JSON.
     pub fn in_future(&self, by: Duration) -> String {
         prost_types::Timestamp::from(self.clock().now().plus(by)).to_string()

@@ -135,10 +135,13 @@ pub async fn sequence_before(tx: &mut Tx, tenant: TenantId, stream: Stream, star
 async fn behind(tx: &mut Tx, tenant: TenantId, head: i64, seen: Vec<(Uuid, i64)>) -> Result<Place> {
     let (mut last, mut first_unseen) = (0, head + 1);
     for (stream, sequence) in &seen {
-        if *sequence > 0 {
+        let horizon = horizon::of(tx, tenant, Some(Stream::of(tenant, *stream))).await?;
+        last = last.max(match store::position_of(tx, tenant, *stream, *sequence).await? {
+            Some(position) => position,
+            None if *sequence <= horizon.sequence => horizon.position, // it is gone
             // What was just committed may have no position yet: whatever gets one from now on is behind the head.
-            last = last.max(store::position_of(tx, tenant, *stream, *sequence).await?.unwrap_or(head));
-        }
+            None => head,
+        });
         let unseen = store::position_behind(tx, tenant, *stream, *sequence).await?;
         first_unseen = first_unseen.min(unseen.unwrap_or(head + 1));
     }
