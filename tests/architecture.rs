@@ -110,6 +110,7 @@ fn sql_stands_in_stores_the_log_and_what_the_log_feeds() {
         "events/store.rs",
         "events/chains.rs",
         "events/base.rs",
+        "events/horizon.rs",
         "decision/load.rs",
         "sequencer.rs",
         "lease.rs",
