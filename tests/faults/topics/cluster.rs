@@ -19,7 +19,9 @@ fn found(settings: &[String]) -> Vec<String> {
     let told = roster(&["doctor", "--json"], settings);
     let report: Value = serde_json::from_str(&told.out).unwrap_or_else(|_| panic!("{told:?}"));
     let findings = report["findings"].as_array().unwrap();
-    assert_eq!(told.code, i32::from(!findings.is_empty()), "{told:?}");
+    let nothing_examined = report["examined"].as_array().unwrap().is_empty();
+    let code = if nothing_examined { 2 } else { i32::from(!findings.is_empty()) };
+    assert_eq!(told.code, code, "{told:?}");
     for finding in findings {
         for part in ["what", "why", "remedy"] {
             assert!(finding[part].as_str().is_some_and(|text| !text.is_empty()), "{finding}");
@@ -114,6 +116,7 @@ async fn set_kept(topic: &str) {
 fn what_cannot_be_asked_is_told_and_nothing_configured_is_nothing_examined() {
     let nobody = ["--kafka-brokers".to_owned(), "127.0.0.1:1".to_owned()];
     assert_eq!(found(&nobody), ["reachable"]);
+    assert_eq!(roster(&["doctor"], &nobody).code, 2);
     assert_eq!(apply(&nobody, false).code, 2);
     assert_eq!(roster(&["doctor"], &[]).code, 2);
     assert_eq!(apply(&[], true).code, 2);
