@@ -188,8 +188,8 @@ on_both_engines! {
         for round in 0..12_u32 {
             let acme = Acme::new(&server.root, &format!("o{round}")).await;
             acme.call("DeleteOrganization", json!({})).await;
-            server.clock.advance(WINDOW.checked_sub(Duration::from_millis(50)).unwrap());
-            tokio::time::sleep(Duration::from_millis(u64::from(8 * round))).await;
+            server.clock.advance(WINDOW.checked_sub(Duration::from_millis(400)).unwrap());
+            tokio::time::sleep(Duration::from_millis(u64::from(64 * round))).await;
             match acme.root.try_call("OrganizationService/RestoreOrganization", acme.request(json!({}))).await {
                 Ok(_) => {
                     restored += 1;
