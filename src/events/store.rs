@@ -307,7 +307,8 @@ pub async fn pending(tx: &mut Tx) -> Result<Option<(i64, i64)>> {
 
 /// How far the log is numbered, and which log it is.
 pub async fn head(tx: &mut Tx) -> Result<(i64, Uuid)> {
-    tx.fetch_one("SELECT position, stream_epoch FROM log_head WHERE id = 1", args![]).await
+    let head = tx.fetch_optional("SELECT position, stream_epoch FROM log_head WHERE id = 1", args![]).await?;
+    head.ok_or_else(|| Error::internal("there is no log yet: `roster serve` begins it"))
 }
 
 /// The last position that is gone for good, of all tenants; 0 where none is.
