@@ -54,7 +54,7 @@ const MARK_EVERY: Duration = Duration::from_millis(100);
 /// How often to look whether the topic keeps up.
 const BEHIND: Duration = Duration::from_secs(10);
 /// How long to wait before a new producer, at first and at most.
-const REBUILD: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+const REBUILD: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
 
 /// Publishes the log to one topic.
 #[derive(Debug)]

@@ -36,8 +36,8 @@ pub fn librdkafka_settings(kafka: &Kafka) -> ClientConfig {
         .set("acks", "all")
         .set("message.timeout.ms", "0") // an expired message would be a gap
         .set("linger.ms", "5")
-        .set("queue.buffering.max.messages", "50000") // bounds memory while Kafka is away
-        .set("queue.buffering.max.kbytes", "65536")
+        .set("queue.buffering.max.messages", "20000") // bounds memory while Kafka is away
+        .set("queue.buffering.max.kbytes", "16384")
         .set("compression.type", "lz4")
         .set("partitioner", "murmur2_random") // what Java's clients do: joins depend on it
         .set("reconnect.backoff.max.ms", "1000");
