@@ -6,7 +6,7 @@
 //! order each event is chained to the one before it in its stream.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, btree_map::Entry},
     time::Duration,
 };
 
@@ -28,8 +28,9 @@ use crate::{
 const BATCH_MAX: i64 = 4_000;
 /// How often to look without being woken.
 const POLL: Duration = Duration::from_millis(25);
-/// How long to let a burst gather: a batch costs one durable commit, whether it numbers one event or thousands.
-const GATHER: Duration = Duration::from_millis(3);
+/// How long to let a burst gather: a batch costs one durable commit, and a look of everybody who reads the log, whether it
+/// numbers one event or thousands.
+const GATHER: Duration = Duration::from_millis(8);
 /// How long to wait after a failure.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -82,30 +83,24 @@ async fn number_in(tx: &mut Tx, epoch: Epoch) -> Result<Option<i64>> {
 
 /// Numbers one batch after this head, whose row is locked; answers how many events.
 pub async fn number_after(tx: &mut Tx, head: i64) -> Result<i64> {
-    let sql = "SELECT e.row_id, e.occurred_at, e.tenant_id, e.stream_id, e.sequence, e.leaf, c.hash
-        FROM (SELECT row_id, occurred_at FROM events_pending ORDER BY row_id LIMIT $1) AS batch
-        JOIN events e ON e.row_id = batch.row_id AND e.occurred_at = batch.occurred_at
-        LEFT JOIN log_chains c ON c.stream_id = e.stream_id
-        ORDER BY e.row_id";
-    let pending: Vec<Pending> = tx.fetch_all(sql, args![BATCH_MAX]).await?;
+    // Nothing but what is pending is looked at: what this costs does not grow with the log.
+    let take = "DELETE FROM events_pending
+        WHERE row_id IN (SELECT row_id FROM events_pending ORDER BY row_id LIMIT $1)
+        RETURNING row_id, occurred_at, tenant_id, stream_id, sequence, leaf,
+            (SELECT c.hash FROM log_chains c WHERE c.stream_id = events_pending.stream_id) AS hash";
+    let mut pending: Vec<Pending> = tx.fetch_all(take, args![BATCH_MAX]).await?;
+    pending.sort_unstable_by_key(|event| event.row_id);
     let count = i64::try_from(pending.len()).expect("at most a batch");
+    let (positions, ends) = chained(head, pending)?;
     let insert = "INSERT INTO events_positions (position, row_id, occurred_at, tenant_id, stream_id, sequence, hash)";
-    tx.insert_all(insert, chained(head, pending)?).await?;
-    let sql = "INSERT INTO log_chains (stream_id, tenant_id, sequence, hash, unsigned_since)
-        SELECT stream_id, tenant_id, sequence, hash, since FROM (
-            SELECT stream_id, tenant_id, sequence, hash,
-                MIN(occurred_at) OVER (PARTITION BY stream_id) AS since,
-                row_number() OVER (PARTITION BY stream_id ORDER BY position DESC) AS nth
-            FROM events_positions WHERE position > $1) AS batch
-        WHERE nth = 1
-        ON CONFLICT (stream_id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash,
-            unsigned_since = CASE WHEN excluded.sequence <= log_chains.signed_sequence -- a checkpoint's own event
-                    OR log_chains.unsigned_since < excluded.unsigned_since
-                THEN log_chains.unsigned_since ELSE excluded.unsigned_since END";
-    tx.execute(sql, args![head]).await?;
-    let sql = "DELETE FROM events_pending
-        WHERE row_id IN (SELECT row_id FROM events_positions WHERE position > $1)";
-    tx.execute(sql, args![head]).await?;
+    tx.insert_all(insert, positions).await?;
+    let insert = "INSERT INTO log_chains (stream_id, tenant_id, sequence, hash, unsigned_since)";
+    let or = "ON CONFLICT (stream_id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash,
+        unsigned_since = CASE WHEN excluded.sequence <= log_chains.signed_sequence -- a checkpoint's own event
+                OR log_chains.unsigned_since < excluded.unsigned_since
+            THEN log_chains.unsigned_since ELSE excluded.unsigned_since END";
+    let row = |(id, end): (Uuid, End)| args![id, end.tenant_id, end.sequence, end.hash.to_vec(), end.since];
+    tx.upsert_all(insert, or, ends.into_iter().map(row).collect()).await?;
     tx.execute("UPDATE log_head SET position = position + $1 WHERE id = 1", args![count]).await?;
     Ok(count)
 }
@@ -123,20 +118,37 @@ struct Pending {
     hash: Option<Vec<u8>>,
 }
 
-/// The rows of a batch: the next positions, and the chain of each stream carried on.
-fn chained(head: i64, pending: Vec<Pending>) -> Result<Vec<Vec<Value>>> {
-    let mut ends: HashMap<Uuid, Hash> = HashMap::new();
+/// The ends of streams' chains.
+type Ends = BTreeMap<Uuid, End>;
+
+/// The end of a stream's chain.
+struct End {
+    tenant_id: TenantId,
+    sequence: i64,
+    hash: Hash,
+    /// When the first event of the batch happened.
+    since: i64,
+}
+
+/// The rows of a batch's positions, and the end of each stream's chain, carried on.
+fn chained(head: i64, pending: Vec<Pending>) -> Result<(Vec<Vec<Value>>, Ends)> {
+    let mut ends = Ends::new();
     let numbered = (head + 1..).zip(pending).map(|(position, event)| {
         let Pending { row_id, occurred_at, tenant_id, stream_id, sequence, leaf, hash } = event;
         let end = match ends.entry(stream_id) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(match hash {
-                Some(hash) => chain::read(&hash)?,
-                None => chain::beginning(Stream::of(tenant_id, stream_id)),
-            }),
+            Entry::Vacant(entry) => {
+                let hash = match hash {
+                    Some(hash) => chain::read(&hash)?,
+                    None => chain::beginning(Stream::of(tenant_id, stream_id)),
+                };
+                entry.insert(End { tenant_id, sequence, hash, since: occurred_at })
+            }
         };
-        *end = chain::next(end, &leaf);
-        Ok(args![position, row_id, occurred_at, tenant_id, stream_id, sequence, end.to_vec()])
+        end.hash = chain::next(&end.hash, &leaf);
+        (end.sequence, end.since) = (sequence, end.since.min(occurred_at));
+        Ok(args![position, row_id, occurred_at, tenant_id, stream_id, sequence, end.hash.to_vec()])
     });
-    numbered.collect()
+    let positions = numbered.collect::<Result<_>>()?;
+    Ok((positions, ends))
 }

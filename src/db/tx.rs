@@ -150,13 +150,18 @@ impl Tx {
 
     /// Inserts many rows by one statement: `insert` is `INSERT INTO … (…)` without its values.
     pub async fn insert_all(&mut self, insert: &'static str, rows: Vec<Vec<Value>>) -> Result<()> {
+        self.upsert_all(insert, "", rows).await
+    }
+
+    /// [`Self::insert_all`], where a row that is there already is treated as `or` says: `ON CONFLICT …`.
+    pub async fn upsert_all(&mut self, insert: &'static str, or: &'static str, rows: Vec<Vec<Value>>) -> Result<()> {
         /// SQLite takes 32,766 parameters in a statement, PostgreSQL twice as many.
         const PARAMETERS_MAX: usize = 30_000;
         let Some(width) = rows.first().map(Vec::len) else { return Ok(()) };
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             let batch: Vec<_> = rows.by_ref().take(PARAMETERS_MAX / width).collect();
-            let sql = AssertSqlSafe(format!("{insert} VALUES {}", placeholders(batch.len(), width)));
+            let sql = AssertSqlSafe(format!("{insert} VALUES {} {or}", placeholders(batch.len(), width)));
             let values: Vec<Value> = batch.into_iter().flatten().collect();
             match &mut self.engine {
                 Engine::Postgres(tx) => {

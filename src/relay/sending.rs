@@ -18,6 +18,9 @@ const RANGE: i64 = 500;
 /// How often to look without being woken.
 const POLL: Duration = Duration::from_millis(50);
 
+/// How long to let a burst gather after a transaction: one costs the brokers far more than what is in it.
+const GATHER: Duration = Duration::from_millis(100);
+
 /// What hands the log over to the producer.
 pub struct Sending<'r> {
     pub db: &'r Db,
@@ -56,12 +59,15 @@ impl Sending<'_> {
                 return Ok(());
             }
             let more = reached > after && reached < head;
-            after = reached;
+            let before = std::mem::replace(&mut after, reached);
             if more {
                 continue;
             }
             if last {
                 return Ok(());
+            }
+            if self.producer.is_transactional && reached > before {
+                let _ = tokio::time::timeout(GATHER, self.stop.cancelled()).await;
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
