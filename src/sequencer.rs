@@ -83,9 +83,10 @@ async fn number_in(tx: &mut Tx, epoch: Epoch) -> Result<Option<i64>> {
 
 /// Numbers one batch after this head, whose row is locked; answers how many events.
 pub async fn number_after(tx: &mut Tx, head: i64) -> Result<i64> {
-    // Nothing but what is pending is looked at: what this costs does not grow with the log.
+    // Nothing but what is pending is looked at: what this costs does not grow with the log. And by one bound, in one
+    // snapshot: a database that knows nothing yet of how much is pending can do no worse than look at all of it, once.
     let take = "DELETE FROM events_pending
-        WHERE row_id IN (SELECT row_id FROM events_pending ORDER BY row_id LIMIT $1)
+        WHERE row_id <= (SELECT MAX(row_id) FROM (SELECT row_id FROM events_pending ORDER BY row_id LIMIT $1) AS batch)
         RETURNING row_id, occurred_at, tenant_id, stream_id, sequence, leaf,
             (SELECT c.hash FROM log_chains c WHERE c.stream_id = events_pending.stream_id) AS hash";
     let mut pending: Vec<Pending> = tx.fetch_all(take, args![BATCH_MAX]).await?;

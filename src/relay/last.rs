@@ -7,7 +7,6 @@ use std::{
 
 use rdkafka::{
     Offset, TopicPartitionList,
-    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _, Message as _},
@@ -61,9 +60,8 @@ pub async fn records(kafka: &Kafka, topic: &str, sink: &Sink) -> Result<Option<V
 }
 
 fn read(kafka: &Kafka, topic: &str, ends: &[(i32, i64)]) -> Result<Option<Vec<Last>>> {
-    let consumer: BaseConsumer = reader::settings(kafka)
-        .set_log_level(RDKafkaLogLevel::Error) // properties that are for producers are no news
-        .set("isolation.level", "read_uncommitted") // whoever writes in a transaction now counts too
+    // Whoever writes in a transaction now counts too.
+    let consumer: BaseConsumer = reader::settings_of_everything(kafka)
         .set("auto.offset.reset", "earliest") // what was there before may be dropped
         .create()
         .map_err(Error::internal)?;

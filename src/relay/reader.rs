@@ -7,6 +7,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _, Message as _},
@@ -129,6 +130,15 @@ pub(super) fn settings(kafka: &Kafka) -> ClientConfig {
         .set("isolation.level", "read_committed") // what a former leader did not commit was never said
         .set("auto.offset.reset", "error") // nothing is left out in silence
         .set("check.crcs", "true");
+    settings
+}
+
+/// The same, of what is not committed too: for whoever looks at what a topic has.
+pub(super) fn settings_of_everything(kafka: &Kafka) -> ClientConfig {
+    let mut settings = settings(kafka);
+    settings
+        .set_log_level(RDKafkaLogLevel::Error) // properties that are for producers are no news
+        .set("isolation.level", "read_uncommitted");
     settings
 }
 

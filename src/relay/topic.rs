@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::{Client, ClientContext, DefaultClientContext},
+    consumer::{BaseConsumer, Consumer as _},
     error::RDKafkaErrorCode,
 };
 
@@ -12,6 +13,7 @@ use super::{
     feed::{Feed, Wanted},
     in_flight::Offsets,
     producer::librdkafka_settings,
+    reader,
 };
 use crate::{
     config::Kafka,
@@ -66,12 +68,13 @@ pub fn admin_options() -> AdminOptions {
     AdminOptions::new().operation_timeout(Some(ASK_TIMEOUT)).request_timeout(Some(ASK_TIMEOUT))
 }
 
-/// Looks at a topic, on a thread that may block. Fails where it is missing or does not answer.
+/// Looks at a topic, on a thread that may block. Fails where it is missing or does not answer. Where a partition ends is where
+/// what is acknowledged ends, whether its transaction is over or not.
 pub async fn look(kafka: &Kafka, topic: &str) -> Result<Sink> {
     let (kafka, topic) = (kafka.clone(), topic.to_owned());
     let looking = tokio::task::spawn_blocking(move || {
-        let admin: AdminClient<DefaultClientContext> = librdkafka_settings(&kafka).create().map_err(Error::internal)?;
-        sink(admin.inner(), &topic)
+        let consumer: BaseConsumer = reader::settings_of_everything(&kafka).create().map_err(Error::internal)?;
+        sink(consumer.client(), &topic)
     });
     looking.await.map_err(Error::internal)?
 }

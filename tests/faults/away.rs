@@ -46,14 +46,21 @@ impl Stand {
         self.ask(sql).await[0]
     }
 
-    async fn drained(&self) {
+    /// Waits until the topic has everything; answers when it got the first of it.
+    async fn drained(&self) -> Instant {
         let begin = Instant::now();
+        let (before, _) = self.marks().await;
+        let mut first = None;
         while let (mark, end) = self.marks().await
             && mark < end
         {
+            if mark > before && first.is_none() {
+                first = Some(Instant::now());
+            }
             assert!(begin.elapsed() < DRAINED_MAX, "{mark} of {end} are acknowledged");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        first.unwrap_or_else(Instant::now)
     }
 }
 
@@ -107,13 +114,14 @@ async fn kafka_is_away_for_long_and_the_backlog_is_drained_in_order() {
     assert!(end - mark >= i64::try_from(events).unwrap(), "Kafka was away");
     let broker = tokio::task::spawn_blocking(move || (broker.start_again(), broker).1).await.unwrap();
     let back = Instant::now();
-    stand.drained().await;
-    let drained = back.elapsed();
+    let began = stand.drained().await;
+    let (again, drained) = (began - back, began.elapsed());
     let (before, peak) = watched.end();
 
     let verdict = stand.judge(&[], &follower).await;
     let rate = (end - mark) as f64 / drained.as_secs_f64();
-    let more = json!({"events_while_away": end - mark, "drained_seconds": drained.as_secs_f64(),
+    let more = json!({"events_while_away": end - mark, "first_after_ms": again.as_millis(),
+        "drained_seconds": drained.as_secs_f64(),
         "drained_per_second": rate.round(), "memory_mib": {"before": before.round(), "peak": peak.round()},
         "release_build": is_release()});
     verdict.report("Kafka away", begin, more);

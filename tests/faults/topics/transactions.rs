@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::{
     ClientConfig,
-    producer::{BaseProducer, Producer as _},
+    producer::{BaseProducer, BaseRecord, Producer as _},
 };
 use serde_json::{Value, json};
 
@@ -61,6 +61,72 @@ async fn a_relay_that_is_refused_ends_its_term_and_begins_again_with_nothing_los
         assert_both_proven(&settings);
         assert!(leader_epoch(&settings) > epoch, "its term ended");
         assert_eq!(service.terminate(), Some(0));
+    })
+    .await
+    .unwrap();
+}
+
+/// A transaction of somebody else's, open in every partition of a topic.
+fn open_transaction(topic: &str) -> BaseProducer {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", kafka())
+        .set("transactional.id", format!("somebody-{topic}"))
+        .create()
+        .unwrap();
+    producer.init_transactions(Duration::from_secs(30)).unwrap();
+    producer.begin_transaction().unwrap();
+    let metadata = producer.client().fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+    for partition in metadata.topics()[0].partitions() {
+        let record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition.id()).payload(b"not yet");
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(Duration::from_secs(30)).unwrap();
+    producer
+}
+
+/// Waits until every topic has everything.
+fn await_published(settings: &[String]) {
+    let begin = Instant::now();
+    loop {
+        let status = status(settings);
+        let sinks = status["sinks"].as_array().unwrap();
+        if sinks.iter().all(|sink| sink["position"] == status["head"]) && status["unnumbered"] == 0 {
+            return;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "{status}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_in_which_a_transaction_is_open_is_no_other_topic() {
+    let _alone = alone().await;
+    let (database, topic) = (Database::fresh(Engine::Sqlite).await, topic());
+    let settings = with_kafka(&database, &kafka(), &topic);
+    let arguments = [&settings[..], &["--kafka-transactional".to_owned(), "all".to_owned()]].concat();
+    let service = Process::start(free_port(), &arguments);
+    let caller = Caller::connect(&service.address, service.first_key.clone()).await;
+    let waiting = settings.clone();
+    let open = tokio::task::spawn_blocking(move || {
+        await_published(&waiting);
+        open_transaction(&topic)
+    });
+    let open = open.await.unwrap();
+    // What is acknowledged now is behind what a reader of what is committed sees.
+    caller.call("OrganizationService/CreateOrganization", json!({"slug": "acme"})).await;
+    let waiting = settings.clone();
+    let fenced = tokio::task::spawn_blocking(move || {
+        await_published(&waiting);
+        status(&waiting)["sinks"].as_array().unwrap().iter().for_each(|sink| fence(sink["sink"].as_str().unwrap()));
+    });
+    fenced.await.unwrap();
+    caller.call("OrganizationService/CreateOrganization", json!({"slug": "bolt"})).await;
+    tokio::task::spawn_blocking(move || {
+        await_published(&settings);
+        open.abort_transaction(Duration::from_secs(30)).unwrap();
+        assert_both_proven(&settings);
+        assert!(service.logged(&["publishing to Kafka\""]) >= 4, "both began again");
+        assert_eq!(service.logged(&["another one than before"]), 0);
     })
     .await
     .unwrap();
