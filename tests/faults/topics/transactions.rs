@@ -90,7 +90,7 @@ fn await_published(settings: &[String]) {
     loop {
         let status = status(settings);
         let sinks = status["sinks"].as_array().unwrap();
-        if sinks.iter().all(|sink| sink["position"] == status["head"]) && status["unnumbered"] == 0 {
+        if sinks.iter().all(|sink| sink["acknowledged"] == status["head"]) && status["unnumbered"] == 0 {
             return;
         }
         assert!(begin.elapsed() < Duration::from_secs(60), "{status}");
