@@ -88,9 +88,9 @@ impl Error {
         Self::invalid(vec![Violation { field: field.to_owned(), description: description.into() }])
     }
 
-    /// Retention has dropped everything up to here of what a field asks for.
+    /// Retention has dropped events up to here of what a field asks for.
     pub fn range_dropped(field: &str, dropped: i64) -> Self {
-        Self::dropped(field, format!("retention has dropped everything up to {dropped}: begin behind that"))
+        Self::dropped(field, format!("retention has dropped events up to {dropped}: begin behind that"))
     }
 
     /// Retention has dropped what a field asks for.

@@ -18,6 +18,8 @@ use crate::{
 
 /// How often to see whether the log has its next months.
 const MONTHS_EVERY: Duration = Duration::from_hours(6);
+/// How often to see whether tables have grown so much that the database's planner should look at them.
+const GROWN_EVERY: Duration = Duration::from_secs(2);
 
 /// What a leader runs, and where.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ impl Leader {
         let by_itself = async {
             let sweeping =
                 async { tokio::join!(self.sweeper.run(&term), self.mailer.run(&term), self.checker.run(&term)) };
-            tokio::join!(sweeping, self.months(&term), self.retention.run(self.sinks(), &term))
+            tokio::join!(sweeping, self.months(&term), self.grown(&term), self.retention.run(self.sinks(), &term))
         };
         tokio::join!(self.keep(epoch, &term), sequencing, self.relay(epoch, &term, &numbered), by_itself);
         if let Err(error) = lease::release(&self.db, epoch).await {
@@ -107,6 +109,19 @@ impl Leader {
             tokio::select! {
                 () = term.cancelled() => return,
                 () = tokio::time::sleep(MONTHS_EVERY) => {}
+            }
+        }
+    }
+
+    /// Keeps the planner's statistics as good as they have to be while a database grows fast.
+    async fn grown(&self, term: &CancellationToken) {
+        while !term.is_cancelled() {
+            if let Err(error) = self.db.analyze_grown().await {
+                tracing::warn!(%error, "tables that have grown were not analysed, trying again later");
+            }
+            tokio::select! {
+                () = term.cancelled() => return,
+                () = tokio::time::sleep(GROWN_EVERY) => {}
             }
         }
     }

@@ -8,6 +8,7 @@ use std::{
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     auth::Credentials,
@@ -37,6 +38,8 @@ pub struct Tail {
     batches: events::Batches,
     /// The chain's hash at the last position that was read, once something was.
     last: Option<Hash>,
+    /// Which log it is.
+    stream_epoch: Uuid,
 }
 
 /// What became of reading a batch.
@@ -52,6 +55,8 @@ enum Read {
         /// The last that there is.
         to: i64,
     },
+    /// Another epoch was begun: whoever asks this process is to be told of it, and not of the one before.
+    AnotherEpoch,
 }
 
 /// How far the log was heard: everything that was committed by then was read.
@@ -79,11 +84,11 @@ impl Hearing {
 impl Tail {
     /// Begins at the present end of the log: whatever is loaded later is loaded from the database as it then is.
     pub async fn begin(db: Db, wake: Wake, index: Arc<Index>, credentials: Arc<Credentials>) -> Result<Self> {
-        let (head, _) = events::store::head(&mut db.snapshot().await?).await?;
+        let (head, stream_epoch) = events::store::head(&mut db.snapshot().await?).await?;
         index.heard(Instant::now());
         let (head, recent, hearing) = (watch::Sender::new(head), Arc::default(), Hearing::default());
         let batches = events::Batches::of(BATCH_MAX);
-        Ok(Self { db, wake, index, credentials, head, recent, hearing, batches, last: None })
+        Ok(Self { db, wake, index, credentials, head, recent, hearing, batches, last: None, stream_epoch })
     }
 
     /// The last position that was read.
@@ -115,6 +120,13 @@ impl Tail {
                     );
                     return;
                 }
+                Ok(Read::AnotherEpoch) => {
+                    tracing::error!(
+                        "another stream epoch was begun (`roster events new-epoch`) while this process ran: it stops; start \
+                         it again"
+                    );
+                    return;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the log cannot be read, trying again");
                     tokio::time::sleep(RETRY).await;
@@ -138,7 +150,10 @@ impl Tail {
         let mut tx = self.db.snapshot().await?;
         let records = self.batches.after(&mut tx, after).await?;
         let pending = events::store::pending(&mut tx).await?;
-        let (end, _) = events::store::head(&mut tx).await?;
+        let (end, stream_epoch) = events::store::head(&mut tx).await?;
+        if stream_epoch != self.stream_epoch {
+            return Ok(Read::AnotherEpoch);
+        }
         let goes_on = end >= after && self.goes_on(&mut tx, after).await?;
         let reached = records.last().and_then(|record| record.position).unwrap_or(after);
         let last = match self.last {

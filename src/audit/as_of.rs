@@ -1,5 +1,7 @@
 //! An organization as it was: rebuilt from the log, as far as it had come.
 
+use std::collections::BTreeMap;
+
 use crate::{
     clock::Timestamp,
     db::Tx,
@@ -13,15 +15,17 @@ use crate::{
         store as log,
     },
     ids::{OrganizationId, TenantId},
-    proto::v1 as pb,
+    proto::v1::{self as pb, state::Data},
     rebuild::Fold,
 };
 
 /// How much is read at once.
 const ROOM: Room = Room { events: 2_000, bytes: 8 << 20 };
-/// What of the tenant's own stream says who has access in an organization. Users are not told: who they are is for those
-/// who may read users.
+/// What of the tenant's own stream says who has access in an organization. Of users only that they were suspended is told:
+/// who they are is for those who may read users.
 pub const OF_TENANT: [&str; 3] = ["permission", "policy", "role"];
+/// What changes whether a user is suspended.
+const OF_USERS: [&str; 4] = ["user.suspended", "user.reactivated", "user.deleted", "user.erased"];
 
 /// As of when.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +46,8 @@ pub async fn find(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId, when: Wh
     let horizon = horizon::of(tx, tenant_id, Some(stream)).await?;
     let (sequence, time) = match when {
         When::Now => {
-            return Ok(pb::AsOf { sequence: last, tenant_sequence: log::tenant_sequence(tx, tenant_id).await? });
+            let tenant_sequence = log::tenant_sequence(tx, tenant_id).await?;
+            return Ok(pb::AsOf { sequence: last, tenant_sequence, ..pb::AsOf::default() });
         }
         When::Sequence(sequence) if sequence > last => {
             return Err(Error::invalid_field("sequence", format!("the stream ends at {last}")));
@@ -53,31 +58,66 @@ pub async fn find(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId, when: Wh
             (sequence, Timestamp(horizon.before.0 - 1))
         }
         When::Sequence(sequence) => (sequence, store::occurred_at(tx, tenant_id, stream, sequence).await?),
-        When::Time(time) if time < horizon.before => return Err(horizon.dropped_sequence("time")),
+        When::Time(time) if horizon.hides(time) => return Err(horizon.dropped_sequence("time")),
         When::Time(time) => (store::sequence_at(tx, tenant_id, stream, time).await?.max(horizon.sequence), time),
     };
     let horizon = horizon::of(tx, tenant_id, Some(tenant)).await?;
-    if horizon.sequence > 0 && time < horizon.before {
+    if horizon.hides(time) {
         let field = if matches!(when, When::Time(_)) { "time" } else { "sequence" };
         let why = "the roles, permissions and policies that the tenant had then are dropped: ask for a later time";
         return Err(Error::dropped(field, why).with("first_time", horizon.before));
     }
     let tenant_sequence = store::sequence_at(tx, tenant_id, tenant, time).await?.max(horizon.sequence);
-    Ok(pb::AsOf { sequence, tenant_sequence })
+    Ok(pb::AsOf { sequence, tenant_sequence, ..pb::AsOf::default() })
 }
 
-/// Everything that there was then.
+/// Everything that there was then, and of the tenant what the caller may see of these kinds. Behind a membership comes its
+/// user, where that was suspended in the whole tenant.
 pub async fn states(
     tx: &mut Tx,
     tenant_id: TenantId,
     id: OrganizationId,
     as_of: &pb::AsOf,
+    of_tenant: &[&str],
 ) -> Result<impl Iterator<Item = pb::State> + use<>> {
-    let mut fold = Fold::default();
-    let about = Filter::about(&OF_TENANT);
-    apply(tx, tenant_id, Stream::Tenant(tenant_id), &about, as_of.tenant_sequence, &mut fold).await?;
+    let (tenant, mut fold) = (Stream::Tenant(tenant_id), Fold::default());
+    apply(tx, tenant_id, tenant, &Filter::about(of_tenant), as_of.tenant_sequence, &mut fold).await?;
     apply(tx, tenant_id, Stream::Organization(id), &Filter::default(), as_of.sequence, &mut fold).await?;
-    Ok(fold.into_states())
+    let mut suspended = suspended(tx, tenant_id, as_of.tenant_sequence).await?;
+    Ok(fold.into_states().flat_map(move |state| {
+        let user = match &state.data {
+            Some(Data::Membership(membership)) => suspended.remove(&membership.user_id),
+            _ => None,
+        };
+        [Some(state), user].into_iter().flatten()
+    }))
+}
+
+/// How the tenant combined roles then.
+pub async fn role_mode(tx: &mut Tx, tenant_id: TenantId, as_of: &pb::AsOf) -> Result<pb::RoleMode> {
+    let mut fold = Fold::default();
+    let about = Filter::about(&["tenant"]);
+    apply(tx, tenant_id, Stream::Tenant(tenant_id), &about, as_of.tenant_sequence, &mut fold).await?;
+    let mode = fold.into_states().find_map(|state| match state.data {
+        Some(Data::Tenant(tenant)) => Some(tenant.role_mode()),
+        _ => None,
+    });
+    Ok(mode.unwrap_or_default())
+}
+
+/// The users that were suspended then, by their ids; of each that it was so, and nothing else.
+async fn suspended(tx: &mut Tx, tenant_id: TenantId, up_to: i64) -> Result<BTreeMap<String, pb::State>> {
+    let mut fold = Fold::default();
+    let about = Filter::about(&["user"]).of_types(&OF_USERS);
+    apply(tx, tenant_id, Stream::Tenant(tenant_id), &about, up_to, &mut fold).await?;
+    let bare = |state: pb::State| match &state.data {
+        Some(Data::User(user)) if user.status() == pb::UserStatus::Suspended => {
+            let bare = pb::User { user_id: user.user_id.clone(), status: user.status, ..pb::User::default() };
+            Some((user.user_id.clone(), pb::State { data: Some(Data::User(bare)), ..state }))
+        }
+        _ => None,
+    };
+    Ok(fold.into_states().filter_map(bare).collect())
 }
 
 /// Applies a stream's events up to a sequence: what is left of those that were dropped, then the others.

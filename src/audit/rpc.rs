@@ -12,7 +12,9 @@ use super::{
     note::Signer,
 };
 use crate::{
+    authority::Authority,
     clock::Timestamp,
+    context::Ctx,
     error::{Error, Reason, Result},
     events::{self, Record, Stream, read::Filter},
     fields::Fields,
@@ -73,8 +75,11 @@ impl AuditService for Service {
         let (as_of, states) = self
             .read(async move |tx| {
                 events::ensure_stream(tx, &ctx, Stream::Organization(id)).await?;
-                let as_of = as_of::find(tx, ctx.tenant_id, id, when).await?;
-                let states = as_of::states(tx, ctx.tenant_id, id, &as_of).await?;
+                let mut as_of = as_of::find(tx, ctx.tenant_id, id, when).await?;
+                let kinds = as_of::OF_TENANT.into_iter().filter(|kind| *kind != "policy" || sees_policies(&ctx));
+                let kinds: Vec<_> = kinds.collect();
+                let states = as_of::states(tx, ctx.tenant_id, id, &as_of, &kinds).await?;
+                as_of.set_role_mode(as_of::role_mode(tx, ctx.tenant_id, &as_of).await?);
                 Ok::<_, Error>((as_of, states))
             })
             .await?;
@@ -121,6 +126,7 @@ impl AuditService for Service {
         let form = read_form(&mut fields, &request, self.signer.as_ref());
         fields.done()?;
         let form = form?;
+        self.log.until_numbered(stream).await?;
         let export = self
             .read(async move |tx| {
                 events::ensure_stream(tx, &ctx, stream).await?;
@@ -148,6 +154,15 @@ fn read_form(fields: &mut Fields, request: &pb::ExportEventsRequest, signer: Opt
         pb::ExportFormat::Csv => Form::Csv,
         pb::ExportFormat::Ocsf => Form::Ocsf(version),
     })
+}
+
+/// Whether the caller may read the tenant's own policies: a service with their permission. No user may.
+fn sees_policies(ctx: &Ctx) -> bool {
+    match &ctx.authority {
+        Authority::System => true,
+        Authority::Service(scopes) => scopes.allow("policies:read"),
+        Authority::User(_) | Authority::Oneself(_) => false,
+    }
 }
 
 fn no_key() -> Error {

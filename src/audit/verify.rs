@@ -55,9 +55,32 @@ impl fmt::Display for Fault {
 /// Why a line is refused.
 type Refusal = String;
 
-/// Proves an export. The outer error is one of reading.
-/// A checkpoint that somebody kept is held against it, where there is one: its note.
-pub fn verify(from: impl BufRead, verifier: &Verifier, kept: Option<&str>) -> std::io::Result<Result<Proven, Fault>> {
+/// A checkpoint that somebody kept, and that its key signed.
+#[derive(Debug)]
+pub struct Kept {
+    name: String,
+    text: String,
+}
+
+impl Kept {
+    /// Opens a kept note, whatever the lines of its file end with. Fails with what it is instead.
+    pub fn open(note: &str, verifier: &Verifier) -> Result<Self, String> {
+        let note = note.replace("\r\n", "\n").trim().to_owned() + "\n";
+        if !note.contains("\n\n\u{2014} ") {
+            return Err("no signed note: keep `note` of a checkpoint, as text".to_owned());
+        }
+        let name = verifier.name().to_owned();
+        let text = verifier.open(&note).ok_or_else(|| format!("not signed by the key of {name}"))?;
+        if text.lines().any(|line| line.starts_with("export ")) {
+            return Err("the end of an export, and no checkpoint".to_owned());
+        }
+        Ok(Self { name, text: text.to_owned() })
+    }
+}
+
+/// Proves an export. The outer error is one of reading. A checkpoint that somebody kept is held against it, where there is
+/// one.
+pub fn verify(from: impl BufRead, verifier: &Verifier, kept: Option<&Kept>) -> std::io::Result<Result<Proven, Fault>> {
     let lines = Lines { from, number: 0 };
     let mut proof = Verification { lines, digest: Sha256::new(), header_hash: [0; 32], end: None };
     let proven = proof.run(verifier, kept)?;
@@ -81,7 +104,7 @@ struct Verification<R> {
 }
 
 impl<R: BufRead> Verification<R> {
-    fn run(&mut self, verifier: &Verifier, kept: Option<&str>) -> std::io::Result<Result<Proven, Fault>> {
+    fn run(&mut self, verifier: &Verifier, kept: Option<&Kept>) -> std::io::Result<Result<Proven, Fault>> {
         let Some(line) = self.lines.next()? else { return Ok(Err(self.fault(None, "empty: not an export"))) };
         self.header_hash = Sha256::digest(&line).into();
         let mut at = match parse::<Header>(&line).and_then(Place::begin) {
@@ -95,7 +118,7 @@ impl<R: BufRead> Verification<R> {
                 return Ok(Err(self.fault(Some(at.next), "missing: the export was cut off")));
             };
             if is_end(&line) {
-                let done = at.check_kept(kept, verifier).and_then(|()| self.end(&line, &at, verifier));
+                let done = at.check_kept(kept).and_then(|()| self.end(&line, &at, verifier));
                 self.end = Some(line);
                 let proven = match done {
                     Ok(proven) => proven,
@@ -205,15 +228,14 @@ impl Place {
     }
 
     /// Holds a checkpoint that somebody kept against the export.
-    fn check_kept(&self, kept: Option<&str>, verifier: &Verifier) -> Result<(), Refusal> {
-        let Some(note) = kept else { return Ok(()) };
-        let text = verifier.open(note).ok_or_else(|| format!("the checkpoint is not signed by {}", verifier.name()))?;
+    fn check_kept(&self, kept: Option<&Kept>) -> Result<(), Refusal> {
+        let Some(Kept { name, text }) = kept else { return Ok(()) };
         let sequence = text.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(-1);
         if self.hash_at(sequence).is_none() {
             let (from, through) = (self.header.from, self.next - 1);
-            return Err(format!("the checkpoint is of sequence {sequence}; the export has {from} to {through}"));
+            return Err(format!("the kept checkpoint is of sequence {sequence}; the export has {from} to {through}"));
         }
-        self.check_signed(verifier.name(), text)
+        self.check_signed(name, text)
     }
 
     /// What was signed of the stream earlier on must be what the export has of it.

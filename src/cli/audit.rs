@@ -12,7 +12,7 @@ use super::{Failure, connection::Connection};
 use crate::{
     audit::{
         note::Verifier,
-        verify::{self, Proven},
+        verify::{self, Fault, Kept, Proven},
     },
     config::Config,
     proto::v1::{self as pb, audit_service_client::AuditServiceClient},
@@ -85,6 +85,9 @@ pub struct Verify {
     /// A checkpoint that was kept: a file with its note. The export must be what was signed then.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
+    /// The public key of whoever signed that checkpoint, where it is another one than the export's: one of before.
+    #[arg(long, value_name = "KEY", requires = "checkpoint")]
+    checkpoint_key: Option<String>,
     /// Print one JSON object in place of a sentence.
     #[arg(long)]
     json: bool,
@@ -158,23 +161,10 @@ async fn copy(chunks: &mut Streaming<pb::ExportEventsResponse>, output: &mut imp
 
 /// Answers 0 where the export is proven, 1 where it is not, 2 where it cannot be read.
 fn verify(verify: &Verify) -> Result<u8, Failure> {
-    let verifier: Verifier = match verify.key.parse() {
-        Ok(verifier) => verifier,
-        Err(why) => {
-            eprintln!("roster: nothing was verified: --key: {why}");
-            return Ok(2);
-        }
-    };
-    let input: Result<Box<dyn BufRead>, std::io::Error> = match verify.file.as_os_str() == "-" {
-        true => Ok(Box::new(std::io::stdin().lock())),
-        false => File::open(&verify.file).map(|file| Box::new(BufReader::new(file)) as Box<dyn BufRead>),
-    };
-    let kept = verify.checkpoint.as_ref().map(std::fs::read_to_string).transpose();
-    let kept = kept.map_err(|error| format!("--checkpoint: {error}"))?;
-    let proven = match input.and_then(|input| verify::verify(input, &verifier, kept.as_deref())) {
+    let proven = match prove(verify) {
         Ok(proven) => proven,
-        Err(error) => {
-            eprintln!("roster: nothing was verified: {}: {error}", verify.file.display());
+        Err(why) => {
+            eprintln!("roster: nothing was verified: {why}");
             return Ok(2);
         }
     };
@@ -185,6 +175,26 @@ fn verify(verify: &Verify) -> Result<u8, Failure> {
         (Err(fault), false) => println!("NOT PROVEN: {fault}"),
     }
     Ok(u8::from(proven.is_err()))
+}
+
+/// Reads what there is to read, and proves the export; fails with what cannot be read, and why.
+fn prove(verify: &Verify) -> Result<Result<Proven, Fault>, String> {
+    let verifier: Verifier = verify.key.parse().map_err(|why| format!("--key: {why}"))?;
+    let of_kept = match &verify.checkpoint_key {
+        Some(key) => key.parse().map_err(|why| format!("--checkpoint-key: {why}"))?,
+        None => verifier.clone(),
+    };
+    let open = |path: &PathBuf| {
+        let note = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        note.and_then(|note| Kept::open(&note, &of_kept)).map_err(|why| format!("{}: {why}", path.display()))
+    };
+    let kept = verify.checkpoint.as_ref().map(open).transpose()?;
+    let input: Result<Box<dyn BufRead>, std::io::Error> = match verify.file.as_os_str() == "-" {
+        true => Ok(Box::new(std::io::stdin().lock())),
+        false => File::open(&verify.file).map(|file| Box::new(BufReader::new(file)) as Box<dyn BufRead>),
+    };
+    let proven = input.and_then(|input| verify::verify(input, &verifier, kept.as_ref()));
+    proven.map_err(|error| format!("{}: {error}", verify.file.display()))
 }
 
 fn sentence(Proven { stream, from, through, signed_by }: &Proven) -> String {

@@ -1,6 +1,6 @@
 //! `roster kafka apply`: topics made, or held against what they have to be.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Failure, kafka_of, looked};
 use crate::{
@@ -44,6 +44,9 @@ async fn apply(config: &Config, dry_run: bool, retention: bool) -> Result<u8, Fa
     Ok(u8::from(differs))
 }
 
+/// After how long a topic that was just made is known to the brokers.
+const SEEN_AFTER: Duration = Duration::from_secs(1);
+
 /// Makes or changes a topic; answers whether it is now as it has to be.
 async fn apply_one(
     kafka: &Kafka,
@@ -58,9 +61,22 @@ async fn apply_one(
             println!("{topic}: missing: would be made with {} partitions", wanted.partitions);
             return Ok(false);
         }
-        topic::create(kafka, wanted).await?.map_err(|code| format!("{topic} cannot be made: {code}"))?;
-        println!("{topic}: made with {} partitions", wanted.partitions);
-        return Ok(true);
+        return match topic::create(kafka, wanted).await? {
+            Ok(()) => {
+                println!("{topic}: made with {} partitions", wanted.partitions);
+                Ok(true)
+            }
+            Err(code) if topic::is_there(code) => {
+                // Somebody else made it just now: it is held against what it has to be, as any other.
+                tokio::time::sleep(SEEN_AFTER).await;
+                let cluster = cluster::look(kafka).await?;
+                if !cluster.topics.contains_key(topic) {
+                    return Err(format!("{topic} is there, and not to be seen: allow Describe on the topic").into());
+                }
+                Box::pin(apply_one(kafka, &cluster, wanted, dry_run, retention)).await
+            }
+            Err(code) => Err(format!("{topic} cannot be made: {code}").into()),
+        };
     };
     if let Some(refused) = &found.refused {
         return Err(format!("{topic}: {refused}").into());

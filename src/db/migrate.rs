@@ -38,6 +38,19 @@ impl Db {
 }
 
 impl Db {
+    /// Lets the planner look at tables that have at least doubled since it last did, on an engine that needs it.
+    pub async fn analyze_grown(&self) -> Result<()> {
+        if let Self::Postgres(_) = self {
+            self.write(async |tx| {
+                // Who is at it already, autovacuum, does the same.
+                tx.execute("SET LOCAL lock_timeout = '100ms'", Vec::new()).await?;
+                tx.execute("SELECT analyze_grown()", Vec::new()).await
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
     /// Drops the oldest month of the log where nobody needs it, on an engine that has months, and so many topics a mark;
     /// answers whether there was one.
     pub async fn drop_month(&self, now: Timestamp, sinks: i64) -> Result<bool> {

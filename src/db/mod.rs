@@ -73,8 +73,11 @@ const ATTEMPTS_MAX: u32 = 10;
 const RELEASE_MAX: Duration = Duration::from_secs(3);
 /// How every session of PostgreSQL is set. A process that is frozen or cut off must not keep its locks: they would stop
 /// the whole log. And a commit that a crash may undo must not be acknowledged, nor published: whoever switched
-/// `synchronous_commit` off did not mean these (its other values are about standby servers, and stay).
+/// `synchronous_commit` off did not mean these (its other values are about standby servers, and stay). Statements here read
+/// little by an index: where the planner, without statistics yet, thinks of parallel workers or of compiling, that alone
+/// takes longer than the statement.
 const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s';
+    SET max_parallel_workers_per_gather = 0; SET jit = off;
     SELECT set_config('synchronous_commit', 'on', FALSE) WHERE current_setting('synchronous_commit') = 'off'";
 
 impl Db {

@@ -35,6 +35,11 @@ impl Horizon {
         Error::range_dropped(field, self.position).with("first_position", self.position + 1)
     }
 
+    /// Whether something is hidden that had occurred at this time or later.
+    pub fn hides(&self, time: Timestamp) -> bool {
+        self.position > 0 && time < self.before
+    }
+
     /// Fails where what comes behind a sequence is hidden.
     pub fn ensure_behind(&self, field: &str, sequence: i64) -> Result<()> {
         if sequence < self.sequence { Err(self.dropped_sequence(field)) } else { Ok(()) }

@@ -11,6 +11,7 @@ pub mod cloud_event;
 mod data;
 pub mod horizon;
 mod ledger;
+mod numbered;
 mod personal;
 pub mod read;
 mod recent;

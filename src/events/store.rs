@@ -242,6 +242,9 @@ pub async fn proven(
 /// Events of all tenants, by position, in a batch of bounded weight: it may have less than `limit`, and is empty only
 /// behind the last. For what runs inside the service, never for a caller. Whoever goes on reads by [`Batches`].
 ///
+/// The positions are taken first, and what belongs to them after that: the planner, which knows little of a log that has
+/// just begun, is given nothing to choose.
+///
 /// [`Batches`]: super::Batches
 pub async fn after_position_everywhere(tx: &mut Tx, after: i64, limit: i64) -> Result<Vec<Record>> {
     let sql = concat!(
@@ -253,9 +256,11 @@ pub async fn after_position_everywhere(tx: &mut Tx, after: i64, limit: i64) -> R
         ") OVER (ORDER BY p.position ROWS UNBOUNDED PRECEDING) - (",
         weight!(),
         ") AS bytes_before
-            FROM events_positions p JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at",
+            FROM (SELECT position, row_id, occurred_at FROM events_positions
+                WHERE position > $1 ORDER BY position LIMIT $2) AS p
+            JOIN events e ON e.row_id = p.row_id AND e.occurred_at = p.occurred_at",
         with_personal!(),
-        " WHERE p.position > $1 ORDER BY p.position LIMIT $2) AS batch
+        ") AS batch
         WHERE bytes_before < $3 ORDER BY position"
     );
     tx.fetch_all(sql, args![after, limit, BATCH_BYTES_MAX]).await
@@ -303,6 +308,20 @@ pub async fn pending(tx: &mut Tx) -> Result<Option<(i64, i64)>> {
         .fetch_one("SELECT (SELECT MIN(row_id) FROM events_pending), (SELECT MAX(row_id) FROM events_pending)", args![])
         .await?;
     Ok(first.zip(last))
+}
+
+/// The first of a stream's events that are committed and have no position yet, in the order they get one.
+pub(super) async fn first_pending(tx: &mut Tx, stream: Stream) -> Result<Option<i64>> {
+    let sql = "SELECT MIN(row_id) FROM events_pending WHERE stream_id = $1";
+    let (first,) = tx.fetch_one(sql, args![Some(stream.uuid())]).await?;
+    Ok(first)
+}
+
+/// The last of them.
+pub(super) async fn last_pending(tx: &mut Tx, stream: Stream) -> Result<Option<i64>> {
+    let sql = "SELECT MAX(row_id) FROM events_pending WHERE stream_id = $1";
+    let (last,) = tx.fetch_one(sql, args![Some(stream.uuid())]).await?;
+    Ok(last)
 }
 
 /// How far the log is numbered, and which log it is.

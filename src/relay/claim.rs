@@ -36,6 +36,12 @@ pub async fn against(tx: &mut Tx, topic: &str, last: &[Last]) -> Result<Option<A
     if let Some(record) = last.iter().find(|record| record.stream_epoch > epoch) {
         return later(tx, topic, record).await.map(Some);
     }
+    for record in last {
+        // Of an earlier epoch than ours, or of none of ours at all: each one's consumers drop what the other says.
+        if record.source.is_some() && !is_known(tx, record).await? {
+            return Ok(Some(another(topic, record, false)));
+        }
+    }
     let present = last.iter().filter(|record| record.stream_epoch == epoch);
     if let Some(record) = present.max_by_key(|record| record.position) {
         return contradiction(tx, topic, record, head).await;

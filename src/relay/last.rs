@@ -7,13 +7,13 @@ use std::{
 
 use rdkafka::{
     Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::Consumer as _,
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _, Message as _},
 };
 
 use super::{
-    reader,
+    reader::{self, Consumer, Hearing},
     topic::{ASK_TIMEOUT, Sink},
 };
 use crate::{
@@ -61,9 +61,9 @@ pub async fn records(kafka: &Kafka, topic: &str, sink: &Sink) -> Result<Option<V
 
 fn read(kafka: &Kafka, topic: &str, ends: &[(i32, i64)]) -> Result<Option<Vec<Last>>> {
     // Whoever writes in a transaction now counts too.
-    let consumer: BaseConsumer = reader::settings_of_everything(kafka)
+    let consumer: Consumer = reader::settings_of_everything(kafka)
         .set("auto.offset.reset", "earliest") // what was there before may be dropped
-        .create()
+        .create_with_context(Hearing)
         .map_err(Error::internal)?;
     let mut list = TopicPartitionList::new();
     for (partition, last) in ends {
@@ -95,9 +95,7 @@ fn read(kafka: &Kafka, topic: &str, ends: &[(i32, i64)]) -> Result<Option<Vec<La
 }
 
 fn is_forbidden(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
-    let code = error.rdkafka_error_code();
-    code.is_some_and(|code| [GroupAuthorizationFailed, TopicAuthorizationFailed].contains(&code))
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed)
 }
 
 impl Last {

@@ -25,7 +25,7 @@ pub mod topic;
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use claim::Against;
@@ -56,6 +56,9 @@ const BEHIND: Duration = Duration::from_secs(10);
 /// How long to wait before a new producer, at first and at most.
 const REBUILD: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
 
+/// When to say again what goes on to be wrong.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+
 /// Publishes the log to one topic.
 #[derive(Debug)]
 pub struct Relay {
@@ -81,6 +84,7 @@ impl Relay {
     /// Publishes until stopped or no longer the leader. A failure costs a new producer, never an event.
     pub async fn run(&self, db: &Db, wake: &Wake, epoch: Epoch, stop: &CancellationToken) {
         let mut pause = REBUILD.0;
+        let mut said: Option<(String, Instant)> = None;
         while !stop.is_cancelled() {
             match self.publish(db, wake, epoch, stop).await {
                 Ok(published) => {
@@ -90,7 +94,12 @@ impl Relay {
                 }
                 Err(error) => {
                     let topic = self.feed.topic(&self.kafka);
-                    tracing::warn!(%error, topic, "publishing to Kafka failed, resuming from the mark");
+                    // What stays so is not said every second.
+                    let what = error.to_string();
+                    if !said.as_ref().is_some_and(|(before, at)| *before == what && at.elapsed() < SAY_AGAIN) {
+                        tracing::warn!(error = what, topic, "publishing to Kafka failed, resuming from the mark");
+                        said = Some((what, Instant::now()));
+                    }
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = tokio::time::sleep(pause) => {}

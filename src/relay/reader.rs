@@ -6,9 +6,9 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, Offset, TopicPartitionList,
+    ClientConfig, ClientContext, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _, Message as _},
 };
@@ -30,6 +30,25 @@ const STALL_MAX: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_secs(1);
 /// After how many records to tell how far it is.
 const PROGRESS_EVERY: i64 = 100_000;
+
+/// A consumer of this kind.
+pub(super) type Consumer = BaseConsumer<Hearing>;
+
+/// Hears what librdkafka has to say of a consumer.
+#[derive(Debug)]
+pub(super) struct Hearing;
+
+impl ClientContext for Hearing {
+    fn error(&self, error: KafkaError, reason: &str) {
+        let of_no_group = error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed);
+        // The end of a partition is where everybody comes who reads to the end, and a group is asked for by none.
+        if !of_no_group && !matches!(error, KafkaError::PartitionEOF(_)) {
+            tracing::warn!(%error, reason, "Kafka");
+        }
+    }
+}
+
+impl ConsumerContext for Hearing {}
 
 /// A record of a topic.
 #[derive(Debug)]
@@ -81,7 +100,7 @@ impl Seen<'_> {
 pub fn read(kafka: &Kafka, feed: Feed, mut take: impl FnMut(&Seen<'_>)) -> Result<usize> {
     reach::brokers_blocking(kafka)?;
     let (topic, codec) = (feed.topic(kafka), Codec::new(feed, kafka));
-    let consumer: BaseConsumer = settings(kafka).create().map_err(Error::internal)?;
+    let consumer: Consumer = settings(kafka).create_with_context(Hearing).map_err(Error::internal)?;
     let partitions = topic::partitions(consumer.client(), topic)?;
     let (mut ends, total) = ends(&consumer, topic, &partitions).map_err(Error::internal)?;
     assign(&consumer, topic, &ends).map_err(Error::internal)?;
@@ -143,7 +162,7 @@ pub(super) fn settings_of_everything(kafka: &Kafka) -> ClientConfig {
 }
 
 /// Where every partition that holds something ends now, and how many records those are at most.
-fn ends(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> KafkaResult<(BTreeMap<i32, i64>, i64)> {
+fn ends(consumer: &Consumer, topic: &str, partitions: &[i32]) -> KafkaResult<(BTreeMap<i32, i64>, i64)> {
     let (mut ends, mut total) = (BTreeMap::new(), 0);
     for &partition in partitions {
         let (low, high) = consumer.fetch_watermarks(topic, partition, ASK_TIMEOUT)?;
@@ -155,7 +174,7 @@ fn ends(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> KafkaResult
     Ok((ends, total))
 }
 
-fn assign(consumer: &BaseConsumer, topic: &str, ends: &BTreeMap<i32, i64>) -> KafkaResult<()> {
+fn assign(consumer: &Consumer, topic: &str, ends: &BTreeMap<i32, i64>) -> KafkaResult<()> {
     let mut list = TopicPartitionList::new();
     for &partition in ends.keys() {
         list.add_partition_offset(topic, partition, Offset::Beginning)?;
@@ -165,10 +184,12 @@ fn assign(consumer: &BaseConsumer, topic: &str, ends: &BTreeMap<i32, i64>) -> Ka
 
 /// Whether librdkafka goes on by itself after this error.
 pub(super) fn may_pass(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
-    error
-        .rdkafka_error_code()
-        .is_some_and(|code| [AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve].contains(&code))
+    use RDKafkaErrorCode::{
+        AllBrokersDown, BrokerTransportFailure, GroupAuthorizationFailed, OperationTimedOut, Resolve,
+    };
+    // The group has a name alone: that this account may not join it keeps nobody from reading.
+    let passing = [AllBrokersDown, BrokerTransportFailure, GroupAuthorizationFailed, OperationTimedOut, Resolve];
+    error.rdkafka_error_code().is_some_and(|code| passing.contains(&code))
 }
 
 fn tell(count: i64, total: i64) {

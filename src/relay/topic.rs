@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::{Client, ClientContext, DefaultClientContext},
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::Consumer as _,
     error::RDKafkaErrorCode,
 };
 
@@ -52,6 +52,11 @@ pub async fn ensure(kafka: &Kafka, feed: Feed) -> Result<()> {
     Ok(())
 }
 
+/// Whether a topic was not made because there is one of its name.
+pub fn is_there(code: RDKafkaErrorCode) -> bool {
+    code == RDKafkaErrorCode::TopicAlreadyExists
+}
+
 /// Makes a topic; answers what the brokers say to it.
 pub async fn create(kafka: &Kafka, wanted: &Wanted) -> Result<std::result::Result<(), RDKafkaErrorCode>> {
     let admin: AdminClient<DefaultClientContext> = librdkafka_settings(kafka).create().map_err(Error::internal)?;
@@ -73,7 +78,8 @@ pub fn admin_options() -> AdminOptions {
 pub async fn look(kafka: &Kafka, topic: &str) -> Result<Sink> {
     let (kafka, topic) = (kafka.clone(), topic.to_owned());
     let looking = tokio::task::spawn_blocking(move || {
-        let consumer: BaseConsumer = reader::settings_of_everything(&kafka).create().map_err(Error::internal)?;
+        let consumer: reader::Consumer =
+            reader::settings_of_everything(&kafka).create_with_context(reader::Hearing).map_err(Error::internal)?;
         sink(consumer.client(), &topic)
     });
     looking.await.map_err(Error::internal)?

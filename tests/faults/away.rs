@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use sqlx::{Connection, PgConnection};
 
 use crate::{
     follower::Follower,
@@ -39,28 +40,45 @@ async fn write(caller: &Caller, events: u64) {
     }
 }
 
-impl Stand {
-    /// How far the topic has everything, and how far the log goes.
-    async fn marks(&self) -> (i64, i64) {
-        let sql = "SELECT (SELECT COALESCE(MAX(position), 0) FROM relay_cursors), (SELECT COUNT(*) FROM events)";
-        self.ask(sql).await[0]
+/// How far the topic and the log are, asked over one connection: one that is made anew each time, or all of the log counted
+/// each time, costs PostgreSQL more than the drain itself.
+struct Marks {
+    connection: PgConnection,
+    topic: String,
+}
+
+impl Marks {
+    async fn of(stand: &Stand) -> Self {
+        let connection = PgConnection::connect(&stand.database_url).await.expect("PostgreSQL answers");
+        Self { connection, topic: stand.topic.clone() }
     }
 
-    /// Waits until the topic has everything; answers when it got the first of it.
-    async fn drained(&self) -> Instant {
-        let begin = Instant::now();
-        let (before, _) = self.marks().await;
+    /// How far the topic of events has everything; the state topic has a mark of its own.
+    async fn topic(&mut self) -> i64 {
+        let sql = "SELECT COALESCE(MAX(position), 0) FROM relay_cursors WHERE sink LIKE '%/' || $1";
+        sqlx::query_scalar(sql).bind(&self.topic).fetch_one(&mut self.connection).await.unwrap()
+    }
+
+    /// How many events there are, and so how far the log goes.
+    async fn log(&mut self) -> i64 {
+        sqlx::query_scalar("SELECT COUNT(*) FROM events").fetch_one(&mut self.connection).await.unwrap()
+    }
+
+    /// Waits until the topic has everything up to there; answers when it got the first of it.
+    async fn drained(&mut self, end: i64) -> Instant {
+        let (begin, before) = (Instant::now(), self.topic().await);
         let mut first = None;
-        while let (mark, end) = self.marks().await
-            && mark < end
-        {
-            if mark > before && first.is_none() {
-                first = Some(Instant::now());
+        loop {
+            let mark = self.topic().await;
+            if mark > before {
+                first.get_or_insert_with(Instant::now);
+            }
+            if mark >= end {
+                return first.unwrap_or(begin);
             }
             assert!(begin.elapsed() < DRAINED_MAX, "{mark} of {end} are acknowledged");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        first.unwrap_or_else(Instant::now)
     }
 }
 
@@ -105,16 +123,18 @@ async fn kafka_is_away_for_long_and_the_backlog_is_drained_in_order() {
     let caller = Caller::connect(&service.address, service.first_key.clone()).await;
     let follower = Follower::start(&stand.brokers, &stand.topic).await;
     write(&caller, 10 * MEMBERS).await; // what such calls take by themselves is taken
-    stand.drained().await;
+    let mut marks = Marks::of(&stand).await;
+    let end = marks.log().await;
+    marks.drained(end).await;
 
     let watched = Watched::begin(service.clone());
     let broker = tokio::task::spawn_blocking(move || (broker.stop(), broker).1).await.unwrap();
     write(&caller, events).await;
-    let (mark, end) = stand.marks().await;
+    let (mark, end) = (marks.topic().await, marks.log().await);
     assert!(end - mark >= i64::try_from(events).unwrap(), "Kafka was away");
     let broker = tokio::task::spawn_blocking(move || (broker.start_again(), broker).1).await.unwrap();
     let back = Instant::now();
-    let began = stand.drained().await;
+    let began = marks.drained(end).await;
     let (again, drained) = (began - back, began.elapsed());
     let (before, peak) = watched.end();
 

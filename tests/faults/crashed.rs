@@ -93,6 +93,17 @@ async fn postgres_crashes_under_writers_and_the_service_recovers_by_itself() {
 /// A standby that took over may lack the end of the log, and a backup does. Whoever answered by it must not go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_whose_log_goes_back_stops() {
+    stops_where("UPDATE log_head SET position = position - 1", "the log went back").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_whose_log_is_begun_again_stops() {
+    let begun = "UPDATE log_head SET stream_epoch = 'ffffffff-0000-7000-8000-000000000000'";
+    stops_where(begun, "another stream epoch was begun").await;
+}
+
+/// The service ends, and says why, where this happens to its log.
+async fn stops_where(change: &'static str, why: &str) {
     let _alone = crate::alone().await;
     let database = Database::fresh(Engine::Postgres).await;
     let Database::Postgres { url } = &database else { unreachable!() };
@@ -105,12 +116,12 @@ async fn a_service_whose_log_goes_back_stops() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let mut database = PgConnection::connect(url).await.unwrap();
-    sqlx::query("UPDATE log_head SET position = position - 1").execute(&mut database).await.unwrap();
+    sqlx::query(change).execute(&mut database).await.unwrap();
     let begin = Instant::now();
     while service.ended().is_none() {
         assert!(begin.elapsed() < RECOVERED_MAX, "it goes on");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(service.ended(), Some(Some(1)), "it says that it failed");
-    assert_eq!(service.logged(&["the log went back"]), 1);
+    assert_eq!(service.logged(&[why]), 1);
 }

@@ -149,7 +149,10 @@ on_both_engines! {
         server.root.call("OrganizationService/SuspendOrganization", json!({"organizationId": id})).await;
         chained(&server.root, &id).await;
         let file = export(&server.root, json!({"streamId": id})).await;
-        let held = |note: &str| verify::verify(&*file, &verifier, Some(note)).unwrap();
+        let held = |note: &str| {
+            let kept = verify::Kept::open(note, &verifier).unwrap();
+            verify::verify(&*file, &verifier, Some(&kept)).unwrap()
+        };
         assert!(held(&text(&checkpoint["note"])).is_ok());
 
         // What the same key signed of another past, of another stream, and of what the export has not.
@@ -164,10 +167,15 @@ on_both_engines! {
             (sign(&id, sequence, &"0".repeat(64)), "is not what was signed then"),
             (sign("org_01h455vb4pex5vsknk084sn02q", sequence, &hash), "is of roster/org_01h455vb4pex5vsknk084sn02q"),
             (sign(&id, 99, &hash), "is of sequence 99"),
-            ("nothing".to_owned(), "not signed by roster"),
         ] {
             let fault = held(&note).unwrap_err().what;
             assert!(fault.contains(what), "{fault}");
+        }
+        let end: Value = serde_json::from_slice(file.split_inclusive(|byte| *byte == b'\n').next_back().unwrap()).unwrap();
+        let forged = text(&checkpoint["note"]).replacen('\n', "x\n", 1);
+        for (note, what) in [("nothing", "no signed note"), (&*forged, "not signed"), (end["note"].as_str().unwrap(), "end of an export")] {
+            let why = verify::Kept::open(note, &verifier).unwrap_err();
+            assert!(why.contains(what), "{why}");
         }
     }
 
@@ -179,6 +187,17 @@ on_both_engines! {
             stranger.refused(name, json!({"streamId": id}), "ORGANIZATION_NOT_FOUND").await;
             let narrow = server.caller(&["members:read"]).await;
             narrow.refused(name, json!({"streamId": other}), "MISSING_PERMISSION").await;
+        }
+    }
+
+    async fn what_was_answered_is_in_the_export_that_begins_then(server) {
+        let (id, _) = organization(&server, "acme").await;
+        for round in 0..20 {
+            let name = format!("Acme {round}");
+            let request = json!({"organization": {"organizationId": id, "displayName": name}, "updateMask": "displayName"});
+            server.root.call("OrganizationService/UpdateOrganization", request).await;
+            let file = export(&server.root, json!({"streamId": id})).await;
+            assert!(String::from_utf8(file).unwrap().contains(&name), "{name} is not there yet");
         }
     }
 

@@ -26,6 +26,7 @@ mod resources;
 mod retention;
 mod roles;
 mod secrets;
+mod statistics;
 mod teams;
 mod tenants;
 mod tokens;

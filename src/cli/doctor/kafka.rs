@@ -186,7 +186,7 @@ fn keeps_events(topic: &str, settings: &Settings, report: &mut Report) {
         let kept = number(settings, key).unwrap_or(-1);
         if kept >= 0 {
             let what = format!("{topic}: {key} is {kept}");
-            let remedy = "set it to -1 (`roster kafka apply` does), or accept that newcomers need the topic of states";
+            let remedy = "set it to -1 (`roster kafka apply --retention` does), or accept that newcomers need the topic of states";
             report.warning("kafka.retention", what, REBUILT, remedy);
         }
     }

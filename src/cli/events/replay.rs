@@ -9,7 +9,7 @@ use crate::{
     db::Db,
     events::{Stream, chains, store},
     relay::{
-        cluster, cursor,
+        claim, cluster, cursor, last,
         replay::{self, Range},
         topic,
     },
@@ -86,7 +86,7 @@ async fn ensure_there(db: &Db, range: &Range) -> Result<(), Failure> {
     if range.after < dropped && range.since == Timestamp(i64::MIN) {
         let after = range.after;
         return Err(format!(
-            "--after-position {after}: retention has dropped everything up to {dropped}: begin there, or with --since"
+            "--after-position {after}: retention has dropped events up to {dropped}: begin there, or with --since"
         )
         .into());
     }
@@ -110,6 +110,15 @@ async fn ensure_apart(db: &Db, kafka: &Kafka) -> Result<(), Failure> {
         return Err(format!(
             "--to: {topic} is published to, or was: its consumers would see events twice; --force does it anyway, and \
              `roster events status --forget {sink}` forgets a topic that is published to no more"
+        )
+        .into());
+    }
+    let last = last::records(kafka, topic, &topic::look(kafka, topic).await?).await?;
+    let last = last.ok_or("--to: this account may not read the topic: whether it is somebody's is not known")?;
+    if let Some(against) = claim::against(&mut db.snapshot().await?, topic, &last).await? {
+        return Err(format!(
+            "--to: {}: whoever consumes it would drop what is theirs; name another topic; --force does it anyway",
+            against.what
         )
         .into());
     }

@@ -38,6 +38,8 @@ struct Report {
     /// The last term of leadership.
     leader_epoch: i64,
     sinks: Vec<Sink>,
+    /// Whether Kafka is configured here and nothing was ever published, though there is something.
+    never_published: bool,
 }
 
 /// How far a topic is.
@@ -55,7 +57,12 @@ struct Sink {
     configured: Option<bool>,
     /// Why nothing more is published to it; none where something is.
     refused: Option<String>,
+    /// Whether nothing has arrived there for long, though there is something to publish.
+    stalled: bool,
 }
+
+/// How old what a topic has not may be before it is said that something is wrong.
+const STALLED_SECONDS: f64 = 15.0;
 
 /// Tells how far everything is.
 pub async fn run(config: &Config, status: Status) -> Result<u8, Failure> {
@@ -99,45 +106,58 @@ async fn tell(config: &Config, db: &Db, json: bool) -> Result<u8, Failure> {
     let unnumbered = store::unnumbered(&mut tx).await?;
     let held = lease::held(&mut tx).await?;
     let now = Clock::system().now().0;
-    let sinks = cursor::all(&mut tx).await?.into_iter().map(|reached| Sink {
-        configured: is_configured(config, &reached.sink),
-        refused: Some(reached.refused).filter(|why| !why.is_empty()),
-        sink: reached.sink,
-        acknowledged: reached.position,
-        lag_events: head - reached.position,
-        lag_seconds: reached.oldest_at.map_or(0.0, |oldest| (now - oldest).max(0) as f64 / 1e6),
+    let sinks = cursor::all(&mut tx).await?.into_iter().map(|reached| {
+        let lag_seconds = reached.oldest_at.map_or(0.0, |oldest| (now - oldest).max(0) as f64 / 1e6);
+        let configured = is_configured(config, &reached.sink);
+        Sink {
+            configured,
+            refused: Some(reached.refused).filter(|why| !why.is_empty()),
+            sink: reached.sink,
+            acknowledged: reached.position,
+            lag_events: head - reached.position,
+            lag_seconds,
+            stalled: lag_seconds > STALLED_SECONDS && configured != Some(false),
+        }
     });
+    let sinks: Vec<_> = sinks.collect();
     let report = Report {
         head,
         unnumbered,
         stream_epoch: stream_epoch.to_string(),
         leader_epoch: held.as_ref().map_or(0, |held| held.epoch),
         leader: held.filter(|held| held.lasts).map(|held| held.holder),
-        sinks: sinks.collect(),
+        never_published: head > 0 && config.kafka.is_some() && sinks.is_empty(),
+        sinks,
     };
     if json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
         print(&report);
     }
-    Ok(u8::from(report.sinks.iter().any(|sink| sink.refused.is_some())))
+    let stands = |sink: &Sink| sink.refused.is_some() || sink.stalled;
+    Ok(u8::from(report.never_published || report.sinks.iter().any(stands)))
 }
 
 fn print(report: &Report) {
-    let Report { head, unnumbered, stream_epoch, leader, leader_epoch, sinks } = report;
+    let Report { head, unnumbered, stream_epoch, leader, leader_epoch, sinks, never_published } = report;
     println!("head          {head}, and {unnumbered} without a position yet");
     println!("stream epoch  {stream_epoch}");
     println!("leader        {} (term {leader_epoch})", leader.as_deref().unwrap_or("nobody"));
-    for Sink { sink, acknowledged, lag_events, lag_seconds, configured, refused } in sinks {
+    for Sink { sink, acknowledged, lag_events, lag_seconds, configured, refused, stalled } in sinks {
         println!("{sink}\n              acknowledged {acknowledged}, behind {lag_events} events, {lag_seconds:.1} s");
         if let Some(why) = refused {
             println!("              REFUSED: nothing is published: {why}");
+        }
+        if *stalled && refused.is_none() {
+            println!("              NOTHING ARRIVES: the log of the leader says why; `roster doctor` looks at Kafka");
         }
         if *configured == Some(false) {
             println!("              not configured here: `--forget {sink}`, if nobody publishes to it any more");
         }
     }
-    if sinks.is_empty() {
-        println!("nothing was ever published to Kafka");
+    if *never_published {
+        println!("NOTHING WAS EVER PUBLISHED: the log of the leader says why; `roster doctor` looks at Kafka");
+    } else if sinks.is_empty() {
+        println!("no Kafka is configured here, and nothing was ever published");
     }
 }

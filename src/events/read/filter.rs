@@ -81,6 +81,11 @@ impl Filter {
         Self { subjects: kinds.iter().map(subject).collect(), ..Self::default() }
     }
 
+    /// And of these types.
+    pub fn of_types(self, types: &[&str]) -> Self {
+        Self { types: types.iter().map(|name| (*name).to_owned()).collect(), ..self }
+    }
+
     /// The types, as a statement takes them.
     pub(super) fn types(&self) -> String {
         listed(self.types.iter().cloned())

@@ -90,7 +90,7 @@ pub async fn place(tx: &mut Tx, tenant: TenantId, filter: &Filter, start: Start)
         }
         Start::Time(time) => {
             let horizon = horizon::of(tx, tenant, filter.stream).await?;
-            if time < horizon.before {
+            if horizon.hides(time) {
                 return Err(horizon.dropped_position("since_time"));
             }
             let first = store::position_since(tx, tenant, stream, time).await?;
@@ -106,8 +106,8 @@ pub async fn skip_dropped(tx: &mut Tx, tenant: TenantId, stream: Option<Stream>,
     Ok(match (start, stream) {
         (Start::Sequence(sequence), _) => Start::Sequence(sequence.max(horizon.sequence)),
         (Start::Position(position), _) => Start::Position(position.max(horizon.position)),
-        (Start::Time(time), Some(_)) if time < horizon.before => Start::Sequence(horizon.sequence),
-        (Start::Time(time), None) if time < horizon.before => Start::Position(horizon.position),
+        (Start::Time(time), Some(_)) if horizon.hides(time) => Start::Sequence(horizon.sequence),
+        (Start::Time(time), None) if horizon.hides(time) => Start::Position(horizon.position),
         (start, _) => start,
     })
 }
@@ -121,7 +121,7 @@ pub async fn sequence_before(tx: &mut Tx, tenant: TenantId, stream: Stream, star
         }
         Start::Time(time) => {
             let horizon = horizon::of(tx, tenant, Some(stream)).await?;
-            if time < horizon.before {
+            if horizon.hides(time) {
                 return Err(horizon.dropped_sequence("since_time"));
             }
             let first = store::sequence_since(tx, tenant, stream.uuid(), time).await?;

@@ -79,10 +79,17 @@ async fn a_second_installation_publishes_nothing_to_the_topics_of_a_first_one() 
     make_organization(&other, other.first_key.clone(), "second").await;
     make_organization(&service, service.first_key.clone(), "third").await;
     let (other_settings, first_settings) = (of_second.clone(), of_first.clone());
+    let third = Database::fresh(Engine::Sqlite).await;
+    let (of_topic, elsewhere) = (topic.clone(), with_kafka(&third, &kafka(), &format!("{topic}-elsewhere")));
     let (service_ended, other) = tokio::task::spawn_blocking(move || {
         await_refused(&other, &other_settings, "another installation publishes to");
         assert_eq!(found(&other_settings, "kafka.claim").len(), 2);
         assert_eq!(found(&first_settings, "kafka.claim").len(), 0);
+        assert_both_proven(&first_settings);
+        // Nor does anybody replay into them: the first one's consumers would drop what is theirs.
+        assert_eq!(Process::start(free_port(), &third.arguments()).terminate(), Some(0));
+        let replayed = roster(&["events", "replay", "--to", &of_topic], &elsewhere);
+        assert!(replayed.code == 2 && replayed.err.contains("another installation publishes to"), "{replayed:?}");
         assert_both_proven(&first_settings);
         assert_eq!(service.logged(&["another producer has taken over"]), 0, "the first one was not fenced");
         (service.terminate(), other)

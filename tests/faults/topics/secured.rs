@@ -35,10 +35,32 @@ impl Broker {
 
     /// How a client with this password reaches it, trusting these certificates.
     fn properties(&self, password: &str, trusted: &Path) -> String {
-        let account = format!(
-            "security.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512\nsasl.username=roster\nsasl.password={password}"
-        );
+        Self::properties_of("roster", password, trusted)
+    }
+
+    fn properties_of(account: &str, password: &str, trusted: &Path) -> String {
+        let mechanism = "security.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512";
+        let account = format!("{mechanism}\nsasl.username={account}\nsasl.password={password}");
         format!("{account}\nssl.ca.location={}", trusted.display())
+    }
+
+    /// Allows the narrow account some operations.
+    fn allow(&self, operations: &[&str], on: &[&str]) {
+        let client = self.folder.path().join("client.properties");
+        let certificate = self.certificate();
+        let login = "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"roster\" \
+            password=\"roster-secret\";";
+        let settings = format!(
+            "security.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512\nsasl.jaas.config={login}\n\
+             ssl.truststore.type=PEM\nssl.truststore.location={}\n",
+            certificate.display()
+        );
+        std::fs::write(&client, settings).unwrap();
+        let command = ["run", "org.apache.kafka.tools.AclCommand", "--bootstrap-server", &self.address];
+        let command = [&command[..], &["--command-config", client.to_str().unwrap()]].concat();
+        let what = ["--add", "--allow-principal", "User:narrow"];
+        let operations: Vec<_> = operations.iter().flat_map(|operation| ["--operation", operation]).collect();
+        script(&[&command[..], &what, &operations, on].concat());
     }
 
     fn certificate(&self) -> PathBuf {
@@ -153,6 +175,44 @@ async fn a_wrong_password_or_an_unknown_certificate_publishes_nothing_until_it_i
     change(&service.address, &database, "last").await;
     tokio::task::block_in_place(|| {
         assert_both_proven(&right);
+        service.stop();
+        drop(broker);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rights_that_are_written_down_are_all_that_an_account_needs() {
+    let _alone = alone().await;
+    let broker = tokio::task::spawn_blocking(Broker::start).await.unwrap();
+    let (database, topic) = (Database::fresh(Engine::Sqlite).await, topic());
+    let settings = |properties: String| {
+        [&with_kafka(&database, &broker.address, &topic)[..], &["--kafka-properties".to_owned(), properties]].concat()
+    };
+    let certificate = broker.certificate();
+    let everything = settings(broker.properties("roster-secret", &certificate));
+    let narrow = settings(Broker::properties_of("narrow", "narrow-secret", &certificate));
+    let service = tokio::task::block_in_place(|| {
+        let made = roster(&["kafka", "apply"], &everything);
+        assert_eq!(made.code, 0, "{made:?}");
+        let again = roster(&["kafka", "apply"], &everything);
+        assert_eq!(again.code, 0, "{again:?}");
+        broker.allow(&["Read", "Write", "Describe"], &["--topic", "*"]);
+        let ids = ["--transactional-id", "roster-", "--resource-pattern-type", "prefixed"];
+        broker.allow(&["Write", "Describe"], &ids);
+        Service::start(&narrow)
+    });
+    change(&service.address, &database, "acme").await;
+    tokio::task::block_in_place(|| {
+        assert_both_proven(&narrow);
+        let rebuilt = roster(&["rebuild", "--from", "state", "--compare"], &narrow);
+        assert_eq!(rebuilt.code, 0, "{rebuilt:?}");
+        let log = service.says("publishing to kafka");
+        assert!(!log.contains("GroupAuthorizationFailed") && !log.contains("may not read"), "{log}");
+        service.stop();
+        // It looks at what the topic has, too: whose it is, it knows.
+        let service = Service::start(&narrow);
+        let log = service.says("publishing to kafka");
+        assert!(!log.contains("GroupAuthorizationFailed") && !log.contains("may not read"), "{log}");
         service.stop();
         drop(broker);
     });

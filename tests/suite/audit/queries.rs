@@ -105,6 +105,40 @@ on_both_engines! {
         assert!(of_kind(&before, "organization").is_empty(), "before it was there");
     }
 
+    async fn that_a_user_was_suspended_is_told_and_policies_to_who_may_read_them(server) {
+        let (id, _) = organization(&server, "acme").await;
+        let add = json!({"organizationId": id, "member": {"email": "bo@acme.example", "displayName": "Bo"}});
+        let member = server.root.call("MembershipService/AddMember", add).await["membership"].clone();
+        let elsewhere = server.root.call("UserService/CreateUser", json!({"email": "cy@other.example"})).await;
+        let policy = json!({"policy": {"name": "night", "text": "forbid (principal, action, resource) when { context has mfa };"}});
+        server.root.call("PolicyService/PutPolicy", policy).await;
+        let before = server.clock.in_future(Duration::from_hours(1));
+        server.clock.advance(Duration::from_hours(2));
+        for user_id in [&member["userId"], &elsewhere["user"]["userId"]] {
+            server.root.call("UserService/SuspendUser", json!({"userId": user_id})).await;
+        }
+        let tenant_id = server.root.events(&id).await[0]["tenantId"].clone();
+        let combined = json!({"tenant": {"tenantId": tenant_id, "roleMode": "ROLE_MODE_HIGHEST_PRIORITY"}, "updateMask": "roleMode"});
+        server.root.call("TenantService/UpdateTenant", combined).await;
+
+        let (first, now) = as_of(&server.root, json!({"organizationId": id})).await;
+        assert_eq!(first["roleMode"], "ROLE_MODE_HIGHEST_PRIORITY");
+        let users = of_kind(&now, "user");
+        assert_eq!(users.len(), 1, "none of others");
+        let user = &users[0]["user"];
+        assert_eq!((&user["userId"], text(&user["status"])), (&member["userId"], "USER_STATUS_SUSPENDED".to_owned()));
+        let personal = ["email", "displayName", "externalId"].map(|field| text(&user[field]));
+        assert_eq!(personal, ["", "", ""], "and not who it is");
+        assert_eq!(of_kind(&now, "policy").len(), 1);
+        let (first, then) = as_of(&server.root, json!({"organizationId": id, "time": before})).await;
+        assert!(first["roleMode"] != "ROLE_MODE_HIGHEST_PRIORITY" && of_kind(&then, "user").is_empty(), "not yet then");
+        server.root.call("UserService/ReactivateUser", json!({"userId": member["userId"]})).await;
+        let narrow = server.caller(&["events:read"]).await;
+        let (_, again) = as_of(&narrow, json!({"organizationId": id})).await;
+        assert!(of_kind(&again, "user").is_empty(), "no more");
+        assert!(of_kind(&again, "policy").is_empty(), "the tenant's own are not for everybody");
+    }
+
     async fn what_is_not_there_cannot_be_read(server) {
         let (id, _) = organization(&server, "acme").await;
         let name = "AuditService/ReadStateAsOf";

@@ -88,7 +88,15 @@ async fn what_was_signed_before_tells(engine: Engine) {
     server.root.call("OrganizationService/SuspendOrganization", json!({"organizationId": id})).await;
     chained(&server.root, &id).await;
     let key = verifier(&server.root, &id).await;
-    let prove = async |server: &TestServer, up_to: i64, kept: Option<&str>| {
+    for note in ["", "junk", &kept.replacen('1', "2", 1), &kept[..kept.len() - 3]] {
+        assert!(verify::Kept::open(note, &key).is_err(), "{note:?}");
+    }
+    let (by_jq, of_windows) = (kept.clone() + "\n", kept.replace('\n', "\r\n"));
+    for note in [&by_jq, &of_windows] {
+        verify::Kept::open(note, &key).expect("the same note, as tools write it");
+    }
+    let kept = verify::Kept::open(&kept, &key).unwrap();
+    let prove = async |server: &TestServer, up_to: i64, kept: Option<&verify::Kept>| {
         let file = export(&server.root, json!({"streamId": id, "upToSequence": up_to.to_string()})).await;
         verify::verify(&*file, &key, kept).unwrap()
     };

@@ -75,6 +75,10 @@ on_both_engines! {
         let position = json!({"afterPosition": 1_000_000});
         assert_names(root, &BOTH, position, &["after_position"]).await;
         assert_names(root, &BOTH, json!({"afterPosition": -1}), &["after_position"]).await;
+        for long_ago in ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z"] {
+            let all = root.list(LIST, json!({"streamId": id, "sinceTime": long_ago}), "events").await;
+            assert_eq!(all.len(), 1, "since the beginning: {long_ago}");
+        }
         assert_names(root, &BOTH, json!({"afterPosition": i64::MAX}), &["after_position"]).await;
         for sequence in [2, i64::MAX] {
             let request = json!({"streamId": id, "afterSequence": sequence});
