@@ -116,12 +116,15 @@ impl Leader {
     /// Keeps the planner's statistics as good as they have to be while a database grows fast.
     async fn grown(&self, term: &CancellationToken) {
         while !term.is_cancelled() {
-            if let Err(error) = self.db.analyze_grown().await {
-                tracing::warn!(%error, "tables that have grown were not analysed, trying again later");
-            }
+            let round = async {
+                if let Err(error) = self.db.analyze_grown().await {
+                    tracing::warn!(%error, "tables that have grown were not analysed, trying again later");
+                }
+                tokio::time::sleep(GROWN_EVERY).await;
+            };
             tokio::select! {
-                () = term.cancelled() => return,
-                () = tokio::time::sleep(GROWN_EVERY) => {}
+                () = term.cancelled() => return, // nobody waits for a table
+                () = round => {}
             }
         }
     }

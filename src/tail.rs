@@ -151,10 +151,10 @@ impl Tail {
         let records = self.batches.after(&mut tx, after).await?;
         let pending = events::store::pending(&mut tx).await?;
         let (end, stream_epoch) = events::store::head(&mut tx).await?;
-        if stream_epoch != self.stream_epoch {
+        if stream_epoch > self.stream_epoch {
             return Ok(Read::AnotherEpoch);
         }
-        let goes_on = end >= after && self.goes_on(&mut tx, after).await?;
+        let goes_on = stream_epoch == self.stream_epoch && end >= after && self.goes_on(&mut tx, after).await?;
         let reached = records.last().and_then(|record| record.position).unwrap_or(after);
         let last = match self.last {
             Some(last) if reached == after => Some(last),

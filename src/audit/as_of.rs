@@ -7,11 +7,12 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     events::{
-        Stream, base, horizon,
+        Record, Stream, base, horizon,
         read::{
             Filter,
             store::{self, Room},
         },
+        state::{self, Subject},
         store as log,
     },
     ids::{OrganizationId, TenantId},
@@ -71,70 +72,78 @@ pub async fn find(tx: &mut Tx, tenant_id: TenantId, id: OrganizationId, when: Wh
     Ok(pb::AsOf { sequence, tenant_sequence, ..pb::AsOf::default() })
 }
 
-/// Everything that there was then, and of the tenant what the caller may see of these kinds. Behind a membership comes its
-/// user, where that was suspended in the whole tenant.
+/// How the tenant combined roles then, and everything that there was: of the tenant what the caller may see, of these kinds.
+/// Behind a membership comes its user, where that was suspended in the whole tenant.
 pub async fn states(
     tx: &mut Tx,
     tenant_id: TenantId,
     id: OrganizationId,
     as_of: &pb::AsOf,
     of_tenant: &[&str],
-) -> Result<impl Iterator<Item = pb::State> + use<>> {
-    let (tenant, mut fold) = (Stream::Tenant(tenant_id), Fold::default());
-    apply(tx, tenant_id, tenant, &Filter::about(of_tenant), as_of.tenant_sequence, &mut fold).await?;
-    apply(tx, tenant_id, Stream::Organization(id), &Filter::default(), as_of.sequence, &mut fold).await?;
+) -> Result<(pb::RoleMode, impl Iterator<Item = pb::State> + use<>)> {
+    let (stream, mut fold) = (Stream::Tenant(tenant_id), Fold::default());
+    let about = Filter::about(&[of_tenant, &["tenant"]].concat());
+    apply(tx, tenant_id, stream, &about, as_of.tenant_sequence, &mut |records| fold.take(records)).await?;
+    let tenant = fold.remove(&Subject { stream, kind: "tenant".to_owned(), id: tenant_id.to_string() });
+    let role_mode = match tenant.and_then(|state| state.data) {
+        Some(Data::Tenant(tenant)) => tenant.role_mode(),
+        _ => pb::RoleMode::Union, // before there was the tenant: a new one has this mode
+    };
+    let (stream, everything) = (Stream::Organization(id), Filter::default());
+    apply(tx, tenant_id, stream, &everything, as_of.sequence, &mut |records| fold.take(records)).await?;
     let mut suspended = suspended(tx, tenant_id, as_of.tenant_sequence).await?;
-    Ok(fold.into_states().flat_map(move |state| {
+    let states = fold.into_states().flat_map(move |state| {
         let user = match &state.data {
             Some(Data::Membership(membership)) => suspended.remove(&membership.user_id),
             _ => None,
         };
         [Some(state), user].into_iter().flatten()
-    }))
-}
-
-/// How the tenant combined roles then.
-pub async fn role_mode(tx: &mut Tx, tenant_id: TenantId, as_of: &pb::AsOf) -> Result<pb::RoleMode> {
-    let mut fold = Fold::default();
-    let about = Filter::about(&["tenant"]);
-    apply(tx, tenant_id, Stream::Tenant(tenant_id), &about, as_of.tenant_sequence, &mut fold).await?;
-    let mode = fold.into_states().find_map(|state| match state.data {
-        Some(Data::Tenant(tenant)) => Some(tenant.role_mode()),
-        _ => None,
     });
-    Ok(mode.unwrap_or_default())
+    Ok((role_mode, states))
 }
 
-/// The users that were suspended then, by their ids; of each that it was so, and nothing else.
+/// The users of the tenant that were suspended then, by their ids; of each that it was so, and nothing else.
 async fn suspended(tx: &mut Tx, tenant_id: TenantId, up_to: i64) -> Result<BTreeMap<String, pb::State>> {
-    let mut fold = Fold::default();
+    let (stream, mut suspended) = (Stream::Tenant(tenant_id), BTreeMap::new());
     let about = Filter::about(&["user"]).of_types(&OF_USERS);
-    apply(tx, tenant_id, Stream::Tenant(tenant_id), &about, up_to, &mut fold).await?;
-    let bare = |state: pb::State| match &state.data {
-        Some(Data::User(user)) if user.status() == pb::UserStatus::Suspended => {
-            let bare = pb::User { user_id: user.user_id.clone(), status: user.status, ..pb::User::default() };
-            Some((user.user_id.clone(), pb::State { data: Some(Data::User(bare)), ..state }))
+    let mut take = |records: Vec<Record>| {
+        for record in records {
+            let left = state::of(stream, record.decode("")?);
+            let Some(left) = left.map_err(|_| Error::internal("an event whose data is not of its type"))? else {
+                continue;
+            };
+            suspended.remove(&left.subject.id);
+            suspended.extend(left.state.and_then(bare));
         }
-        _ => None,
+        Ok(())
     };
-    Ok(fold.into_states().filter_map(bare).collect())
+    apply(tx, tenant_id, stream, &about, up_to, &mut take).await?;
+    Ok(suspended)
 }
 
-/// Applies a stream's events up to a sequence: what is left of those that were dropped, then the others.
+/// That a user is suspended, where it is.
+fn bare(state: pb::State) -> Option<(String, pb::State)> {
+    let Some(Data::User(user)) = &state.data else { return None };
+    let is_suspended = user.status() == pb::UserStatus::Suspended;
+    let bare = pb::User { user_id: user.user_id.clone(), status: user.status, ..pb::User::default() };
+    is_suspended.then(|| (user.user_id.clone(), pb::State { data: Some(Data::User(bare)), ..state }))
+}
+
+/// Hands over a stream's events up to a sequence: what is left of those that were dropped, then the others.
 async fn apply(
     tx: &mut Tx,
     tenant_id: TenantId,
     stream: Stream,
     about: &Filter,
     up_to: i64,
-    fold: &mut Fold,
+    take: &mut impl FnMut(Vec<Record>) -> Result<()>,
 ) -> Result<()> {
     let mut after = 0;
     loop {
         let left = base::left(tx, tenant_id, stream, about, after, ROOM.events).await?;
         let Some(last) = left.last() else { break };
         after = last.sequence;
-        fold.take(left)?;
+        take(left)?;
     }
     after = horizon::of(tx, tenant_id, Some(stream)).await?.sequence;
     loop {
@@ -142,6 +151,6 @@ async fn apply(
         let found = store::by_sequence(tx, tenant_id, stream.uuid(), about, range, ROOM).await?;
         let Some(last) = found.records.last() else { return Ok(()) };
         after = last.sequence;
-        fold.take(found.records)?;
+        take(found.records)?;
     }
 }

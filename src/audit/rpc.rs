@@ -12,9 +12,8 @@ use super::{
     note::Signer,
 };
 use crate::{
-    authority::Authority,
+    authority,
     clock::Timestamp,
-    context::Ctx,
     error::{Error, Reason, Result},
     events::{self, Record, Stream, read::Filter},
     fields::Fields,
@@ -76,10 +75,10 @@ impl AuditService for Service {
             .read(async move |tx| {
                 events::ensure_stream(tx, &ctx, Stream::Organization(id)).await?;
                 let mut as_of = as_of::find(tx, ctx.tenant_id, id, when).await?;
-                let kinds = as_of::OF_TENANT.into_iter().filter(|kind| *kind != "policy" || sees_policies(&ctx));
-                let kinds: Vec<_> = kinds.collect();
-                let states = as_of::states(tx, ctx.tenant_id, id, &as_of, &kinds).await?;
-                as_of.set_role_mode(as_of::role_mode(tx, ctx.tenant_id, &as_of).await?);
+                let is_told = |kind: &&str| *kind != "policy" || authority::sees_of_tenant(&ctx, "policies:read");
+                let kinds: Vec<_> = as_of::OF_TENANT.into_iter().filter(is_told).collect();
+                let (role_mode, states) = as_of::states(tx, ctx.tenant_id, id, &as_of, &kinds).await?;
+                as_of.set_role_mode(role_mode);
                 Ok::<_, Error>((as_of, states))
             })
             .await?;
@@ -126,13 +125,10 @@ impl AuditService for Service {
         let form = read_form(&mut fields, &request, self.signer.as_ref());
         fields.done()?;
         let form = form?;
-        self.log.until_numbered(stream).await?;
-        let export = self
-            .read(async move |tx| {
-                events::ensure_stream(tx, &ctx, stream).await?;
-                Export::begin(tx, ctx.tenant_id, stream, after..up_to).await
-            })
-            .await?;
+        let tenant_id = ctx.tenant_id;
+        self.read(async move |tx| events::ensure_stream(tx, &ctx, stream).await).await?;
+        self.log.until_numbered(tenant_id, stream, up_to).await?;
+        let export = self.read(async move |tx| Export::begin(tx, tenant_id, stream, after..up_to).await).await?;
         Ok(Response::new(Box::pin(export::chunks(self.log.clone(), export, form))))
     }
 }
@@ -154,15 +150,6 @@ fn read_form(fields: &mut Fields, request: &pb::ExportEventsRequest, signer: Opt
         pb::ExportFormat::Csv => Form::Csv,
         pb::ExportFormat::Ocsf => Form::Ocsf(version),
     })
-}
-
-/// Whether the caller may read the tenant's own policies: a service with their permission. No user may.
-fn sees_policies(ctx: &Ctx) -> bool {
-    match &ctx.authority {
-        Authority::System => true,
-        Authority::Service(scopes) => scopes.allow("policies:read"),
-        Authority::User(_) | Authority::Oneself(_) => false,
-    }
 }
 
 fn no_key() -> Error {

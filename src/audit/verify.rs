@@ -35,7 +35,7 @@ pub struct Proven {
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fault {
-    /// The line, from 1.
+    /// The line, from 1; 0 where it is none of the export that is wrong, but the kept checkpoint.
     pub line: usize,
     /// The sequence that is wanted there; nothing where it is the first line or the last.
     pub sequence: Option<i64>,
@@ -47,6 +47,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.sequence {
             Some(sequence) => write!(f, "line {}, the record of sequence {sequence}: {}", self.line, self.what),
+            None if self.line == 0 => f.write_str(&self.what), // of no line of the export
             None => write!(f, "line {}: {}", self.line, self.what),
         }
     }
@@ -54,6 +55,15 @@ impl fmt::Display for Fault {
 
 /// Why a line is refused.
 type Refusal = String;
+
+/// What a kept note is instead of a checkpoint that its key signed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotKept {
+    /// Something else: nothing can be held against it.
+    Other(&'static str),
+    /// Signed by nobody, or by another key.
+    Unsigned(String),
+}
 
 /// A checkpoint that somebody kept, and that its key signed.
 #[derive(Debug)]
@@ -63,16 +73,16 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Opens a kept note, whatever the lines of its file end with. Fails with what it is instead.
-    pub fn open(note: &str, verifier: &Verifier) -> Result<Self, String> {
+    /// Opens a kept note, whatever the lines of its file end with.
+    pub fn open(note: &str, verifier: &Verifier) -> Result<Self, NotKept> {
         let note = note.replace("\r\n", "\n").trim().to_owned() + "\n";
         if !note.contains("\n\n\u{2014} ") {
-            return Err("no signed note: keep `note` of a checkpoint, as text".to_owned());
+            return Err(NotKept::Other("no signed note: keep `note` of a checkpoint, as text"));
         }
         let name = verifier.name().to_owned();
-        let text = verifier.open(&note).ok_or_else(|| format!("not signed by the key of {name}"))?;
+        let text = verifier.open(&note).ok_or_else(|| NotKept::Unsigned(format!("not signed by the key of {name}")))?;
         if text.lines().any(|line| line.starts_with("export ")) {
-            return Err("the end of an export, and no checkpoint".to_owned());
+            return Err(NotKept::Other("the end of an export, and no checkpoint"));
         }
         Ok(Self { name, text: text.to_owned() })
     }

@@ -54,6 +54,15 @@ pub async fn ensure_may(ctx: &Ctx, tx: &mut Tx, organization_id: OrganizationId)
     Ok(())
 }
 
+/// Whether the caller may see what is the tenant's own by this permission. No user may: theirs is an organization.
+pub fn sees_of_tenant(ctx: &Ctx, permission: &str) -> bool {
+    match &ctx.authority {
+        Authority::System => true,
+        Authority::Service(scopes) => scopes.allow(permission),
+        Authority::User(_) | Authority::Oneself(_) => false,
+    }
+}
+
 /// Whether the caller may give everything: then nobody needs to find out what is given.
 pub fn gives_everything(ctx: &Ctx) -> bool {
     match &ctx.authority {

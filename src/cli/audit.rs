@@ -12,7 +12,7 @@ use super::{Failure, connection::Connection};
 use crate::{
     audit::{
         note::Verifier,
-        verify::{self, Fault, Kept, Proven},
+        verify::{self, Fault, Kept, NotKept, Proven},
     },
     config::Config,
     proto::v1::{self as pb, audit_service_client::AuditServiceClient},
@@ -184,11 +184,18 @@ fn prove(verify: &Verify) -> Result<Result<Proven, Fault>, String> {
         Some(key) => key.parse().map_err(|why| format!("--checkpoint-key: {why}"))?,
         None => verifier.clone(),
     };
-    let open = |path: &PathBuf| {
-        let note = std::fs::read_to_string(path).map_err(|error| error.to_string());
-        note.and_then(|note| Kept::open(&note, &of_kept)).map_err(|why| format!("{}: {why}", path.display()))
-    };
-    let kept = verify.checkpoint.as_ref().map(open).transpose()?;
+    let mut kept = None;
+    if let Some(path) = &verify.checkpoint {
+        let note = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        kept = match Kept::open(&note, &of_kept) {
+            Ok(kept) => Some(kept),
+            Err(NotKept::Other(what)) => return Err(format!("{}: {what}", path.display())),
+            Err(NotKept::Unsigned(what)) => {
+                let what = format!("{}: {what}: one of another key is opened by --checkpoint-key", path.display());
+                return Ok(Err(Fault { line: 0, sequence: None, what }));
+            }
+        };
+    }
     let input: Result<Box<dyn BufRead>, std::io::Error> = match verify.file.as_os_str() == "-" {
         true => Ok(Box::new(std::io::stdin().lock())),
         false => File::open(&verify.file).map(|file| Box::new(BufReader::new(file)) as Box<dyn BufRead>),

@@ -40,15 +40,15 @@ impl Db {
 impl Db {
     /// Lets the planner look at tables that have at least doubled since it last did, on an engine that needs it.
     pub async fn analyze_grown(&self) -> Result<()> {
-        if let Self::Postgres(_) = self {
-            self.write(async |tx| {
-                // Who is at it already, autovacuum, does the same.
-                tx.execute("SET LOCAL lock_timeout = '100ms'", Vec::new()).await?;
-                tx.execute("SELECT analyze_grown()", Vec::new()).await
-            })
-            .await?;
+        let Self::Postgres(_) = self else { return Ok(()) };
+        let mut after = String::new();
+        loop {
+            let behind = after;
+            let next = self.write(async move |tx| tx.fetch_one("SELECT analyze_grown($1)", args![&behind]).await);
+            let ((grown,), _): ((Option<String>,), _) = next.await?;
+            let Some(grown) = grown else { return Ok(()) };
+            after = grown;
         }
-        Ok(())
     }
 
     /// Drops the oldest month of the log where nobody needs it, on an engine that has months, and so many topics a mark;

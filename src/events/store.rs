@@ -310,18 +310,18 @@ pub async fn pending(tx: &mut Tx) -> Result<Option<(i64, i64)>> {
     Ok(first.zip(last))
 }
 
-/// The first of a stream's events that are committed and have no position yet, in the order they get one.
-pub(super) async fn first_pending(tx: &mut Tx, stream: Stream) -> Result<Option<i64>> {
-    let sql = "SELECT MIN(row_id) FROM events_pending WHERE stream_id = $1";
-    let (first,) = tx.fetch_one(sql, args![Some(stream.uuid())]).await?;
-    Ok(first)
-}
-
-/// The last of them.
-pub(super) async fn last_pending(tx: &mut Tx, stream: Stream) -> Result<Option<i64>> {
-    let sql = "SELECT MAX(row_id) FROM events_pending WHERE stream_id = $1";
-    let (last,) = tx.fetch_one(sql, args![Some(stream.uuid())]).await?;
-    Ok(last)
+/// The first and the last of them in a stream, up to a sequence, or, where that is 0, all of it.
+pub(super) async fn pending_of(
+    tx: &mut Tx,
+    tenant: TenantId,
+    stream: Stream,
+    up_to: i64,
+) -> Result<Option<(i64, i64)>> {
+    let sql = "SELECT MIN(row_id), MAX(row_id) FROM events_pending
+        WHERE tenant_id = $1 AND stream_id = $2 AND ($3 = 0 OR sequence <= $3)";
+    let (first, last): (Option<i64>, Option<i64>) =
+        tx.fetch_one(sql, args![tenant, Some(stream.uuid()), up_to]).await?;
+    Ok(first.zip(last))
 }
 
 /// How far the log is numbered, and which log it is.

@@ -92,6 +92,12 @@ impl Fold {
         }
     }
 
+    /// Takes a thing's state away.
+    pub fn remove(&mut self, subject: &Subject) -> Option<pb::State> {
+        let latest = self.things.remove(subject)?;
+        self.present(subject, latest).and_then(|state| pb::State::decode(&*state).ok())
+    }
+
     /// Compares with a thing that the database has.
     pub fn expect<M: Clone + Into<pb::state::Data>>(
         &mut self,

@@ -36,26 +36,31 @@ pub async fn against(tx: &mut Tx, topic: &str, last: &[Last]) -> Result<Option<A
     if let Some(record) = last.iter().find(|record| record.stream_epoch > epoch) {
         return later(tx, topic, record).await.map(Some);
     }
-    for record in last {
-        // Of an earlier epoch than ours, or of none of ours at all: each one's consumers drop what the other says.
-        if record.source.is_some() && !is_known(tx, record).await? {
-            return Ok(Some(another(topic, record, false)));
-        }
-    }
     let present = last.iter().filter(|record| record.stream_epoch == epoch);
     if let Some(record) = present.max_by_key(|record| record.position) {
-        return contradiction(tx, topic, record, head).await;
+        return match contradiction(tx, topic, record, head).await? {
+            None => others(tx, topic, &epoch, last).await,
+            against => Ok(against),
+        };
     }
     if let Some(Last { partition, offset, .. }) = last.iter().find(|record| record.stream_epoch.is_empty()) {
         let what = format!("{topic} has records of somebody else, such as at partition {partition}, offset {offset}");
         return Ok(Some(Against { what, remedy: OTHER_TOPIC, always: false }));
     }
-    for record in last {
+    others(tx, topic, &epoch, last).await
+}
+
+/// Of records of earlier epochs: whether they are somebody else's. After a restore some may be of tenants that are no more:
+/// one that is known tells that the others were ours, too.
+async fn others(tx: &mut Tx, topic: &str, epoch: &str, last: &[Last]) -> Result<Option<Against>> {
+    let mut found = None;
+    for record in last.iter().filter(|record| record.source.is_some() && *record.stream_epoch < *epoch) {
         if is_known(tx, record).await? {
             return Ok(None);
         }
+        found.get_or_insert(record);
     }
-    Ok(last.first().map(|record| another(topic, record, false)))
+    Ok(found.map(|record| another(topic, record, false)))
 }
 
 /// Of a record of a later epoch: whoever reads the topic drops everything that is of this one.

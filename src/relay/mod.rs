@@ -89,7 +89,7 @@ impl Relay {
             match self.publish(db, wake, epoch, stop).await {
                 Ok(published) => {
                     if published {
-                        pause = REBUILD.0;
+                        (pause, said) = (REBUILD.0, None);
                     }
                 }
                 Err(error) => {

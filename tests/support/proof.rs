@@ -50,7 +50,8 @@ async fn as_of_now(tx: &mut Tx) -> Fold {
     let organizations: Vec<(TenantId, OrganizationId)> = tx.fetch_all(organizations, Vec::new()).await.unwrap();
     for (tenant_id, id) in organizations {
         let now = as_of::find(tx, tenant_id, id, When::Now).await.unwrap();
-        told.extend(as_of::states(tx, tenant_id, id, &now, &as_of::OF_TENANT).await.unwrap());
+        let (_, states) = as_of::states(tx, tenant_id, id, &now, &as_of::OF_TENANT).await.unwrap();
+        told.extend(states);
         tenants.insert(tenant_id.to_string());
     }
     let is_told = |state: &State| {

@@ -105,15 +105,16 @@ async fn ensure_apart(db: &Db, kafka: &Kafka) -> Result<(), Failure> {
     if !cluster.topics.contains_key(topic) {
         return Ok(()); // it is made, as events need it
     }
-    let sink = topic::look(kafka, topic).await?.name;
-    if cursor::is_there(&mut db.snapshot().await?, &sink).await? {
+    let sink = topic::look(kafka, topic).await?;
+    if cursor::is_there(&mut db.snapshot().await?, &sink.name).await? {
         return Err(format!(
             "--to: {topic} is published to, or was: its consumers would see events twice; --force does it anyway, and \
-             `roster events status --forget {sink}` forgets a topic that is published to no more"
+             `roster events status --forget {name}` forgets a topic that is published to no more",
+            name = sink.name
         )
         .into());
     }
-    let last = last::records(kafka, topic, &topic::look(kafka, topic).await?).await?;
+    let last = last::records(kafka, topic, &sink).await?;
     let last = last.ok_or("--to: this account may not read the topic: whether it is somebody's is not known")?;
     if let Some(against) = claim::against(&mut db.snapshot().await?, topic, &last).await? {
         return Err(format!(

@@ -1,5 +1,7 @@
 //! `roster events status`: lags, as the database knows them.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::{
@@ -38,8 +40,8 @@ struct Report {
     /// The last term of leadership.
     leader_epoch: i64,
     sinks: Vec<Sink>,
-    /// Whether Kafka is configured here and nothing was ever published, though there is something.
-    never_published: bool,
+    /// The topics that are configured here, and to which nothing was ever published, though there is something.
+    never_published: Vec<String>,
 }
 
 /// How far a topic is.
@@ -61,8 +63,10 @@ struct Sink {
     stalled: bool,
 }
 
-/// How old what a topic has not may be before it is said that something is wrong.
-const STALLED_SECONDS: f64 = 15.0;
+/// How old what a topic has not may be before it is looked at twice.
+const OLD_SECONDS: f64 = 15.0;
+/// How long nothing arrives then, where something is wrong: a topic that catches up gets much in this time.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// Tells how far everything is.
 pub async fn run(config: &Config, status: Status) -> Result<u8, Failure> {
@@ -116,29 +120,53 @@ async fn tell(config: &Config, db: &Db, json: bool) -> Result<u8, Failure> {
             acknowledged: reached.position,
             lag_events: head - reached.position,
             lag_seconds,
-            stalled: lag_seconds > STALLED_SECONDS && configured != Some(false),
+            stalled: lag_seconds > OLD_SECONDS && configured != Some(false),
         }
     });
-    let sinks: Vec<_> = sinks.collect();
+    let mut sinks: Vec<_> = sinks.collect();
+    drop(tx);
+    find_stalled(db, &mut sinks).await?;
     let report = Report {
         head,
         unnumbered,
         stream_epoch: stream_epoch.to_string(),
         leader_epoch: held.as_ref().map_or(0, |held| held.epoch),
         leader: held.filter(|held| held.lasts).map(|held| held.holder),
-        never_published: head > 0 && config.kafka.is_some() && sinks.is_empty(),
+        never_published: if head > 0 { without_mark(config, &sinks) } else { Vec::new() },
         sinks,
     };
     if json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
-        print(&report);
+        print(&report, config.kafka.is_some());
     }
     let stands = |sink: &Sink| sink.refused.is_some() || sink.stalled;
-    Ok(u8::from(report.never_published || report.sinks.iter().any(stands)))
+    let waits = report.leader.is_none() && report.unnumbered > 0;
+    Ok(u8::from(waits || !report.never_published.is_empty() || report.sinks.iter().any(stands)))
 }
 
-fn print(report: &Report) {
+/// Leaves those stalled that have not moved a little later.
+async fn find_stalled(db: &Db, sinks: &mut [Sink]) -> Result<(), Failure> {
+    if !sinks.iter().any(|sink| sink.stalled) {
+        return Ok(());
+    }
+    tokio::time::sleep(LOOK_AGAIN).await;
+    let now = cursor::all(&mut db.snapshot().await?).await?;
+    for sink in sinks {
+        sink.stalled &= now.iter().any(|it| it.sink == sink.sink && it.position == sink.acknowledged);
+    }
+    Ok(())
+}
+
+/// The configured topics that no mark is of.
+fn without_mark(config: &Config, sinks: &[Sink]) -> Vec<String> {
+    let Some(kafka) = &config.kafka else { return Vec::new() };
+    let topics = Feed::configured(kafka).into_iter().map(|feed| feed.topic(kafka).to_owned());
+    let has_mark = |topic: &String| sinks.iter().any(|it| it.sink.split_once('/').is_some_and(|(_, of)| of == topic));
+    topics.filter(|topic| !has_mark(topic)).collect()
+}
+
+fn print(report: &Report, has_kafka: bool) {
     let Report { head, unnumbered, stream_epoch, leader, leader_epoch, sinks, never_published } = report;
     println!("head          {head}, and {unnumbered} without a position yet");
     println!("stream epoch  {stream_epoch}");
@@ -155,9 +183,12 @@ fn print(report: &Report) {
             println!("              not configured here: `--forget {sink}`, if nobody publishes to it any more");
         }
     }
-    if *never_published {
-        println!("NOTHING WAS EVER PUBLISHED: the log of the leader says why; `roster doctor` looks at Kafka");
-    } else if sinks.is_empty() {
+    for topic in never_published {
+        println!(
+            "{topic}\n              NOTHING WAS EVER PUBLISHED: the log of the leader says why; `roster doctor` looks at Kafka"
+        );
+    }
+    if sinks.is_empty() && !has_kafka {
         println!("no Kafka is configured here, and nothing was ever published");
     }
 }
