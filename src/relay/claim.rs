@@ -54,7 +54,7 @@ pub async fn against(tx: &mut Tx, topic: &str, last: &[Last]) -> Result<Option<A
 /// one that is known tells that the others were ours, too.
 async fn others(tx: &mut Tx, topic: &str, epoch: &str, last: &[Last]) -> Result<Option<Against>> {
     let mut found = None;
-    for record in last.iter().filter(|record| record.source.is_some() && *record.stream_epoch < *epoch) {
+    for record in last.iter().filter(|record| !record.stream_epoch.is_empty() && *record.stream_epoch < *epoch) {
         if is_known(tx, record).await? {
             return Ok(None);
         }
